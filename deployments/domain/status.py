@@ -56,7 +56,7 @@ FORWARD: dict[DeploymentStatus, frozenset[DeploymentStatus]] = {
 }
 ACTIVE = frozenset(FORWARD)
 LEGAL: dict[DeploymentStatus, frozenset[DeploymentStatus]] = {
-    **{state: moves | ENDED | {S.ROLLING_BACK} for state, moves in FORWARD.items()},
+    **{state: moves | ENDED for state, moves in FORWARD.items()},
     S.COMPLETED: frozenset(),
     S.FAILED: frozenset({S.ROLLING_BACK}),
     S.CANCELLED: frozenset({S.ROLLING_BACK}),
