@@ -30,7 +30,7 @@ class _Live:
 
 
 class FakeProxy:
-    """One environment's proxy. `kill()` is a SIGKILL; `down` names instances that are not up; `sessions` what is open."""
+    """One environment's proxy. `kill()` is a SIGKILL; `down` names what is not up, `sessions` what is open."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` drives the dead man's handle."""
