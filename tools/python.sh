@@ -12,7 +12,7 @@ if [ "$system" != "Linux x86_64" ]; then
     exit 1
 fi
 
-for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3 python /usr/bin/python3.11 /usr/local/bin/python3.11; do
+for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3 python; do
     if is_python_311 "$candidate"; then
         exec "$candidate" "$@"
     fi

@@ -1,7 +1,7 @@
 """Makes the checkout's virtual environment, or finds that it is already right.
 
-Standard library only: it runs before anything is installed. pip itself comes with the checkout (tools/bootstrap), so a Python
-without ensurepip and without pip is enough. Run it through `make setup`.
+Standard library only: it runs before anything is installed. pip itself comes with the checkout (tools/bootstrap), so a
+Python without ensurepip and without pip is enough. Run it through `make setup`.
 """
 
 from __future__ import annotations
@@ -58,12 +58,20 @@ def main() -> None:
 
 def refuse_unsuitable_machine() -> None:
     """The wheels are for glibc, and the environment needs parts of Python that some systems package apart."""
-    library = (os.confstr("CS_GNU_LIBC_VERSION") or "another C library") if hasattr(os, "confstr") else "another C library"
+    library = c_library()
     if not library.startswith("glibc ") or version(library) < OLDEST_GLIBC:
         stop(f"Fairlead needs glibc {'.'.join(map(str, OLDEST_GLIBC))} or newer; this machine has {library}.")
     missing = [name for name in NEEDED_MODULES if importlib.util.find_spec(name) is None]
     if missing:
         stop(f"Fairlead needs a complete Python 3.11; {sys.executable} lacks {', '.join(missing)}.")
+
+
+def c_library() -> str:
+    """`glibc 2.36`, or that it is something else: musl does not know the question."""
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or "another C library"
+    except ValueError:
+        return "another C library"
 
 
 def version(library: str) -> tuple[int, ...]:
@@ -88,7 +96,7 @@ def wanted_stamp() -> dict[str, str]:
 def requirements_digest() -> str:
     """Of everything that decides what gets installed; the settings of lint and tests do not."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    decides = {name: project.get(name) for name in ("build-system", "project")} | {"hatch": project["tool"].get("hatch")}
+    decides = [project["build-system"], project["project"], project["tool"]["hatch"]]
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
     for file in (*REQUIREMENTS, Path(__file__)):
         digest.update(file.read_bytes())
@@ -99,13 +107,14 @@ def create(wanted: dict[str, str]) -> None:
     """From nothing. What a set-up that was interrupted left behind is thrown away."""
     say(f"Making .venv with Python {sys.version.split()[0]}; this takes about a minute.")
     shutil.rmtree(ENVIRONMENT, ignore_errors=True)
-    run([sys.executable, "-m", "venv", "--without-pip", str(ENVIRONMENT)], failed="The virtual environment was not made.")
+    venv = [sys.executable, "-m", "venv", "--without-pip", str(ENVIRONMENT)]
+    run(venv, failed="The virtual environment was not made.")
     install_pip()
     install(wanted)
 
 
 def update(wanted: dict[str, str]) -> None:
-    """In place, so that what runs from the environment keeps running; from nothing where that leaves a contradiction."""
+    """In place, so that what runs from it keeps running; from nothing where that leaves a contradiction."""
     say("The requirements changed: updating .venv.")
     STAMP.unlink()
     try:
@@ -126,13 +135,14 @@ def install_pip() -> None:
 
 def install(wanted: dict[str, str]) -> None:
     """The locked packages, then the checkout itself, then pip's own check; the stamp comes last."""
-    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "-qq"]
     locked = [argument for file in REQUIREMENTS for argument in ("--requirement", str(file))]
     run(
         [*pip, "install", "--no-deps", "--only-binary", ":all:", "--require-hashes", *locked],
         failed="The packages were not installed. Is the package index within reach? Run `make setup` again.",
     )
-    run([*pip, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], failed="Fairlead was not installed.")
+    itself = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
+    run([*pip, "install", *itself], failed="Fairlead itself was not installed.")
     run([*pip, "check"], failed="The installed packages contradict one another.")
     STAMP.write_text(json.dumps(wanted, indent=2) + "\n")
 
