@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from deployments.domain.spec.checks import When
 
@@ -47,6 +49,8 @@ class ProvisionResource(Action):
     resource: str
     """Its kind: directory, port or database."""
     key: str
+    existed: bool = False
+    """Observed before this deployment: an undo leaves it alone."""
     kind: Literal["provision_resource"] = "provision_resource"
     undo: ClassVar[str] = "remove it if this deployment made it"
     probe: ClassVar[str] = "look for it"
@@ -261,13 +265,14 @@ class WriteReport(Action):
     probe: ClassVar[str] = "write it again"
 
 
-AnyAction = (
+AnyAction = Annotated[
     BuildRelease | ProvisionResource | DeclareRoutes | RenderConfiguration
     | HoldTraffic | StopInstance | StartInstance | AwaitHealthy | AttachInstance | RunChecks | VerifyIntegration
     | ArmHandle | ShiftTraffic | ReleaseTraffic
     | Bake
-    | MarkStable | PromoteRoute | DisarmHandle | KeepWarm | RetireInstance | RemoveTemporary | WriteReport
-)  # fmt: skip
+    | MarkStable | PromoteRoute | DisarmHandle | KeepWarm | RetireInstance | RemoveTemporary | WriteReport,
+    Field(discriminator="kind"),
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

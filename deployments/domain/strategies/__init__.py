@@ -1,0 +1,1 @@
+"""How traffic moves: one file per strategy, listed in `table.py`."""
