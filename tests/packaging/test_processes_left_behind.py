@@ -11,7 +11,7 @@ from tests.conftest import survivors
 
 
 def wait_until(*, seen: bool, pid: int) -> bool:
-    """Bounded: a process is invisible for an instant while it becomes another program, and ends a moment after the kill."""
+    """Bounded: a process is invisible for an instant while it becomes another program, and ends after the kill."""
     deadline = time.monotonic() + 60
     while (pid in survivors()) is not seen and time.monotonic() < deadline:
         time.sleep(0.01)
