@@ -1,4 +1,4 @@
-"""The things that are remembered. Deployment and Environment are aggregates: status, progress and parts are asked of them."""
+"""What is remembered. Deployment and Environment are aggregates: status, progress and parts are asked of them."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ class EnvironmentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A target of deployments with what it holds. `latest` is its newest deployment, `current` one that is not final."""
+    """A target of deployments with what it holds. `latest` is its newest deployment, `current` one not yet final."""
 
     record: EnvironmentRecord
     services: tuple[Service, ...] = ()

@@ -6,22 +6,38 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from deployments.domain.spec.model import Duration, Name, Part, Word
+from deployments.domain.spec.model import (
+    HEADER_NAME,
+    HEADER_VALUE,
+    URL_PATH,
+    Name,
+    Part,
+    PositiveDuration,
+    Program,
+)
 
 Status = Annotated[int, Field(ge=100, le=599)]
+UrlPath = Annotated[str, StringConstraints(pattern=URL_PATH, max_length=2000)]
+HeaderName = Annotated[str, StringConstraints(pattern=HEADER_NAME, max_length=100)]
+HeaderValue = Annotated[str, StringConstraints(pattern=HEADER_VALUE, max_length=4000)]
 
 
 class HttpProbe(Part):
     """Ask for a path over HTTP."""
 
     kind: Literal["http"] = "http"
-    path: Word = "/"
+    """Says that HTTP is spoken."""
+    path: UrlPath = "/"
+    """What is asked for, with its query."""
     method: Literal["GET", "HEAD", "POST"] = "GET"
-    headers: dict[str, str] = {}
-    expect_status: tuple[Status, ...] = (200,)
-    expect_text: str | None = None
+    """How it is asked for."""
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    """Sent along."""
+    expect_status: tuple[Status, ...] = Field(default=(200,), min_length=1)
+    """Status codes that are good."""
+    expect_text: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = None
     """A text the answer's body must contain."""
 
 
@@ -29,13 +45,16 @@ class TcpProbe(Part):
     """Open a connection to the instance's port."""
 
     kind: Literal["tcp"] = "tcp"
+    """Says that a connection is enough."""
 
 
 class CommandProbe(Part):
     """Run a program of the release; exit code 0 is good. `{port}` and `{url}` are filled in."""
 
     kind: Literal["command"] = "command"
-    command: tuple[Word, ...] = Field(min_length=1)
+    """Says that a program answers."""
+    command: Program = Field(min_length=1)
+    """Program and arguments."""
 
 
 Probe = Annotated[HttpProbe | TcpProbe | CommandProbe, Field(discriminator="kind")]
@@ -45,8 +64,11 @@ class HealthCheck(Part):
     """Asked of every instance until it is good often enough in a row."""
 
     probe: Probe = TcpProbe()
-    interval: Duration = timedelta(milliseconds=200)
-    timeout: Duration = timedelta(seconds=2)
+    """What is asked."""
+    interval: PositiveDuration = timedelta(milliseconds=200)
+    """Between two attempts."""
+    timeout: PositiveDuration = timedelta(seconds=2)
+    """How long one answer may take."""
     successes: Annotated[int, Field(ge=1, le=100)] = 1
     """Good answers in a row before the instance counts as healthy."""
 
@@ -60,12 +82,17 @@ class When(StrEnum):
 
 
 class Check(Part):
-    """Asked of a release: before traffic on the preview route, at each step of traffic, or after on the public route."""
+    """Asked of a release: before traffic on the preview route, at each step of traffic, or after it."""
 
     name: Name
+    """Unique within the service."""
     when: When = When.BEFORE_TRAFFIC
+    """`before_traffic` on the preview route, `at_step` after each move of traffic, `after_traffic` once all has moved."""
     probe: Probe
+    """What is asked."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 1
     """How often it is asked; it fails when more than `tolerated_failures` of them are bad."""
     tolerated_failures: Annotated[int, Field(ge=0, le=19)] = 0
-    timeout: Duration = timedelta(seconds=5)
+    """Bad answers that are let pass; fewer than `attempts`."""
+    timeout: PositiveDuration = timedelta(seconds=5)
+    """How long one answer may take."""

@@ -14,12 +14,14 @@ class BlueGreen(Part):
     """All new instances beside the old; then all traffic at once."""
 
     kind: Literal["blue_green"] = "blue_green"
+    """Says that all traffic moves at once."""
 
 
 class Rolling(Part):
     """A batch of new instances at a time, each taking its share of the traffic; the old stay warm until the end."""
 
     kind: Literal["rolling"] = "rolling"
+    """Says that traffic moves batch by batch."""
     batch: Annotated[int, Field(ge=1, le=100)] = 1
     """Instances per batch."""
     pause: Duration = timedelta(0)
@@ -30,6 +32,7 @@ class Recreate(Part):
     """Stop the old, then start the new: for a service that cannot run twice. Requests wait in the proxy meanwhile."""
 
     kind: Literal["recreate"] = "recreate"
+    """Says that the old release stops before the new one starts."""
     hold: Duration = timedelta(seconds=30)
     """How long a request may wait in the proxy; beyond it requests fail, and are counted."""
 
