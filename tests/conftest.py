@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.fakes.database"]
+
 # Short, because the path of a Unix socket ends at 107 bytes and the checkout's own path may be long.
 RUN_DIRECTORY = Path(tempfile.mkdtemp(prefix="fl-", dir="/tmp"))
 MARK = f"FAIRLEAD_TEST_SESSION={uuid.uuid4()}"
