@@ -87,7 +87,7 @@ class Check(Part):
     name: Name
     """Unique within the service."""
     when: When = When.BEFORE_TRAFFIC
-    """`before_traffic` on the preview route, `at_step` after each move of traffic, `after_traffic` once all has moved."""
+    """`before_traffic` on the preview route, `at_step` after each move, `after_traffic` once all has moved."""
     probe: Probe
     """What is asked."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 1
