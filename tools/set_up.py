@@ -27,7 +27,7 @@ REQUIREMENTS = (ROOT / "requirements" / "runtime.txt", ROOT / "requirements" / "
 PIP = ROOT / "tools" / "bootstrap" / "pip-26.3-py3-none-any.whl"
 PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 OLDEST_GLIBC = (2, 28)
-NEEDED_MODULES = ("venv", "ssl", "zlib", "sqlite3", "ctypes", "lzma")
+NEEDED_MODULES = ("venv", "_ctypes", "_lzma", "_sqlite3", "_ssl", "zlib")
 # Settings of a person's own pip or Python that would send the installation somewhere else.
 MISLEADING = (
     "PIP_CONSTRAINT",
@@ -186,4 +186,7 @@ def stop(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        stop("Interrupted; run `make setup` again.")

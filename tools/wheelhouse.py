@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from set_up import PYTHON, ROOT, one_at_a_time, run, say
+from set_up import PYTHON, ROOT, one_at_a_time, run, say, stop
 
 PROGRAMS = ROOT / "requirements" / "programs"
 WHEELHOUSE = ROOT / ".wheelhouse"
@@ -70,4 +70,7 @@ def prune(marks: set[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        stop("Interrupted; run the same command again.")
