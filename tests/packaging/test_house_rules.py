@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("blocks", "deployments", "flows", "tasks")
 MODULES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+MIGRATIONS = ROOT / "deployments" / "store" / "migrations" / "versions"
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 60
 BANNED_NAMES = {"utils", "helpers", "common", "manager", "handler", "base"}
@@ -34,6 +35,7 @@ def test_functions_are_short_enough_to_read() -> None:
     long = {
         f"{name_of(file)}:{node.lineno} {node.name}"
         for file in MODULES
+        if MIGRATIONS not in file.parents  # a migration is a list, and is never changed to read better
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, Function) and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION
     }
@@ -79,25 +81,9 @@ def called_name(function: ast.expr) -> str:
 
 
 def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-        "-qq",
-        "-w",
-        tmp_path,
-    ]
-    subprocess.run([*build, ROOT], check=True)
+    files = (file for package in PACKAGES for file in (ROOT / package).rglob("*") if file.is_file())
+    expected = {name_of(file) for file in files if "__pycache__" not in file.parts}
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-qq"]
+    subprocess.run([*build, "-w", tmp_path, ROOT], check=True)
     (wheel,) = tmp_path.glob("*.whl")
-    held = set(zipfile.ZipFile(wheel).namelist())
-    expected = {
-        name_of(file)
-        for package in PACKAGES
-        for file in (ROOT / package).rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
-    }
-    assert expected - held == set()
+    assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()
