@@ -99,6 +99,11 @@ class ProcessHost:
         """Whether its process lives, also while the supervisor is away."""
         return self._records.living(f"{SERVICE}:{name}") is not None
 
+    def service_restarts(self, name: str) -> int:
+        """How often it was started again after it ended by itself."""
+        record = self._records.load(f"{SERVICE}:{name}")
+        return record.restarts if record else 0
+
     def service_identity(self, name: str) -> ProcessIdentity | None:
         """The living process of a service, to tell one life from the next."""
         return self._records.living(f"{SERVICE}:{name}")
