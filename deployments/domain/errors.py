@@ -98,6 +98,10 @@ class Cancelled(Conflict):
     """Somebody asked for this deployment to be cancelled."""
 
 
+class ControllerLost(Cancelled):
+    """The process that drove this deployment is gone."""
+
+
 class DatabaseUnavailable(Unavailable):
     """The database did not answer."""
 
@@ -112,6 +116,10 @@ class SupervisorUnavailable(Unavailable):
 
 class SourceUnavailable(Unavailable):
     """A source could not be fetched."""
+
+
+class DeadlinePassed(Broken):
+    """A deadline has passed."""
 
 
 class BuildFailed(Broken):

@@ -314,11 +314,10 @@ class PlanBuilder:
         name, phase = change.service, Phase.COMPLETION
         keep = self.specification.rollback_procedures.keep_previous_warm.total_seconds()
         gone = [e.instance for r in self.facts.warm.get(name, ()) for e in r.endpoints]
-        previous = () if self.holds(change) else change.previous
-        if previous and keep > 0 and not self.is_rollback:
-            self.add(phase, f"warm:{name}", KeepWarm(name, previous, keep), after=[disarmed], service=name)
+        if change.previous and keep > 0 and not self.is_rollback and not self.holds(change):
+            self.add(phase, f"warm:{name}", KeepWarm(name, change.previous, keep), after=[disarmed], service=name)
         else:
-            gone += previous
+            gone += change.previous
         for instance in gone:
             if instance not in change.instances:
                 retiring = RetireInstance(name, instance)

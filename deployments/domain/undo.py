@@ -148,7 +148,7 @@ def restart(change: ServiceChange, touched: list[Step]) -> RestartPrevious:
 def undo_rest(
     plan: Plan, touched: list[Step], journal: Mapping[str, Mapping[str, object] | None]
 ) -> list[UndoStep]:
-    """What was made, taken away in reverse dependency order: instances, then routes, files and resources."""
+    """What was made, taken away: routes nobody had before, instances in reverse dependency order, files and resources."""
     instances, routes, rest = [], [], []
     depth = {name: index for index, wave in enumerate(plan.waves) for name in wave}
     for step in reversed(touched):
@@ -169,7 +169,7 @@ def undo_rest(
             case _:
                 pass
     instances.sort(key=lambda undo: -depth.get(getattr(undo.action, "service", ""), 0))
-    return [*instances, *routes, *rest]
+    return [*routes, *instances, *rest]
 
 
 def in_wave_order(plan: Plan) -> list[ServiceChange]:

@@ -1,0 +1,147 @@
+"""What a parent flow asks for around its phases: begin, enter a state, complete, fail, leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from deployments.domain.errors import Conflict, InvalidSpecification, LeaseLost, SecurityError
+from deployments.domain.facts import Principal
+from deployments.domain.environment import Permission
+from deployments.domain.entities import Deployment
+from deployments.domain.reading import parse_specification
+from deployments.domain.spec.specification import DeploymentSpecification
+from deployments.domain.status import DeploymentStatus, Reason
+from deployments.driver.keeping import LeaseKeeper
+from deployments.driver.opening import Request, open_deployment, owner_name, resume, wait_for_lease
+from deployments.driver.recovery import end, fail
+from deployments.driver.run import Run
+from deployments.driver.world import World
+
+
+class Conductor:
+    """Begins and ends one deployment in this process."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._keeper: LeaseKeeper | None = None
+
+    def begin(
+        self,
+        specification: DeploymentSpecification,
+        principal: str | None,
+        base: Path,
+        flow_run: str | None,
+        parent: str | None = None,
+        is_rollback: bool = False,
+    ) -> Run:
+        """Parse, ask for permission, open the record (or find the one of this flow run again), take the lease."""
+        asker = Principal(principal, is_verified=False) if principal else operating_system_user()
+        checked = reparse(specification)
+        self._permit(checked, asker, is_rollback)
+        record = self._record(Request(checked, asker, base, flow_run, parent, is_rollback=is_rollback))
+        lease = wait_for_lease(self.world, record, owner_name())
+        run = resume(self.world, self.world.records.deployments.get(record.id), lease)
+        self._keeper = LeaseKeeper(run)
+        self._keeper.__enter__()
+        return run
+
+    def _permit(self, specification: DeploymentSpecification, asker: Principal, is_rollback: bool) -> None:
+        environments = self.world.records.environments
+        environments.ensure_default(specification.target_environment, specification.project, asker.name)
+        record = environments.get(specification.target_environment)
+        needed = Permission.ROLLBACK if is_rollback else Permission.DEPLOY
+        if record is None or not record.permits(asker.name, needed):
+            raise SecurityError(
+                f"{asker.name} may not {needed} to {specification.target_environment}.",
+                remedy="Ask who administers the environment for a grant (fairlead environment show).",
+            )
+
+    def _record(self, request: Request) -> Deployment:
+        """A run that Prefect repeats goes on with its deployment while that is not final, else opens a new one."""
+        deployments = self.world.records.deployments
+        known = deployments.by_flow_run(request.flow_run) if request.flow_run else None
+        if known is None:
+            return open_deployment(self.world, request)
+        if not known.is_final:
+            return known
+        return open_deployment(
+            self.world,
+            Request(
+                request.specification.model_copy(update={"name": None}),
+                request.principal,
+                request.base,
+                request.flow_run,
+                parent=known.id,
+                retry=known.retry + 1,
+                is_rollback=request.is_rollback,
+            ),
+        )
+
+    def enter(self, run: Run, status: DeploymentStatus) -> None:
+        """Advance to a state on the way forward; one that was passed already (a resumed run) is skipped."""
+        run.interruption.check()
+        deployments = self.world.records.deployments
+        present = deployments.get(run.deployment).status
+        if ORDER.index(present) < ORDER.index(status):
+            if present is DeploymentStatus.PENDING:
+                deployments.advance(run.lease, run.deployment, DeploymentStatus.QUEUED)
+            deployments.advance(run.lease, run.deployment, status)
+
+    def complete(self, run: Run) -> None:
+        """Everything is done: the end, with the lease given back."""
+        reason = Reason.NOTHING_TO_DO if run.plan.is_empty else Reason.NONE
+        self.world.records.deployments.advance(run.lease, run.deployment, DeploymentStatus.COMPLETED, reason=reason)
+        end(run, DeploymentStatus.COMPLETED)
+
+    def fail(self, run: Run, error: BaseException) -> DeploymentStatus:
+        """Take back what was touched. A run that lost its lease says so and leaves it to whoever holds it."""
+        try:
+            return fail(run, error)
+        except LeaseLost:
+            return self.world.records.deployments.get(run.deployment).status
+        except Conflict:
+            return self.world.records.deployments.get(run.deployment).status
+
+    def leave(self, run: Run) -> None:
+        """Stop renewing."""
+        if self._keeper is not None:
+            self._keeper.__exit__(None, None, None)
+            self._keeper = None
+
+    def outcome(self, run: Run) -> dict[str, Any]:
+        """What the flow returns."""
+        record = self.world.records.deployments.get(run.deployment)
+        return {"deployment": record.id, "name": record.name, "status": record.status.value}
+
+
+S = DeploymentStatus
+ORDER = (
+    S.PENDING,
+    S.QUEUED,
+    S.VALIDATING,
+    S.AWAITING_APPROVAL,
+    S.PREPARING,
+    S.PROVISIONING,
+    S.DEPLOYING,
+    S.PAUSED,
+    S.TESTING,
+    S.MONITORING,
+    S.COMPLETED,
+)
+
+
+def reparse(specification: DeploymentSpecification) -> DeploymentSpecification:
+    """Judge the rules that cross fields as well: a trigger's parameters passed only the form. Raises InvalidSpecification."""
+    outcome = parse_specification(specification.model_dump(mode="json", by_alias=True, exclude_unset=True))
+    if outcome.specification is None:
+        lines = "; ".join(str(problem) for problem in outcome.problems)
+        raise InvalidSpecification(f"The specification has {len(outcome.problems)} problems: {lines}")
+    return outcome.specification
+
+
+def operating_system_user() -> Principal:
+    """Who this process runs as."""
+    import getpass
+
+    return Principal(getpass.getuser())

@@ -1,0 +1,70 @@
+"""Effects of the completion phase: the point of no return and what follows it."""
+
+from __future__ import annotations
+
+from deployments.domain.errors import HandleTripped
+from deployments.domain.ports import Endpoint
+from deployments.domain.steps import DisarmHandle, MarkStable, PromoteRoute, WriteReport
+from deployments.domain.strategies.decision import even
+from deployments.driver.effects.traffic import set_weights
+from deployments.driver.reporting import report_of
+from deployments.driver.run import Run
+from deployments.store.stables import StableRelease
+
+
+def mark_stable(action: MarkStable, run: Run) -> dict[str, object]:
+    """Record all new releases as stable in one transaction.
+
+    The handle is read first: one that fired has given the traffic back, and then nothing is stable.
+    """
+    if run.proxy.handle().has_fired:
+        raise HandleTripped()
+    releases = []
+    for name in action.services:
+        change, service = run.plan.change(name), run.service(name)
+        releases.append(
+            StableRelease(
+                service=name,
+                revision=change.revision,
+                release=change.release,
+                version=change.version,
+                endpoints=endpoints_of(run, name, change.instances),
+                cpu=service.resources.cpu,
+                memory_mb=service.resources.memory_mb,
+            )
+        )
+    run.world.records.stables.mark(run.lease, run.deployment, releases)
+    return {"services": list(action.services)}
+
+
+def endpoints_of(run: Run, service: str, instances: tuple[str, ...]) -> tuple[Endpoint, ...]:
+    """The new release's endpoints."""
+    revision = run.plan.change(service).revision
+    return tuple(Endpoint(name, run.port_of(name), revision) for name in instances)
+
+
+def promote_route(action: PromoteRoute, run: Run) -> dict[str, object]:
+    """Give the new release everything (it has it, unless a controller died in between), and write it to disk."""
+    change = run.plan.change(action.service)
+    set_weights(run, action.service, {**even(change.instances), **even(present(run, action.service, change.previous), 0)})
+    run.proxy.promote(action.service, endpoints_of(run, action.service, change.instances), fence=run.fence)
+    return {"instances": list(change.instances)}
+
+
+def present(run: Run, service: str, instances: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the instances that the proxy still knows."""
+    known = {b.endpoint.instance for b in run.proxy.backends(service)}
+    return tuple(name for name in instances if name in known)
+
+
+def disarm_handle(action: DisarmHandle, run: Run) -> dict[str, object]:
+    """Take the handle away; one that is not armed is fine."""
+    run.proxy.disarm_handle(fence=run.fence)
+    return {}
+
+
+def write_report(action: WriteReport, run: Run) -> dict[str, object]:
+    """Write everything that is known of the deployment into its record; writing again replaces it."""
+    report = report_of(run)
+    run.world.records.deployments.save_report(run.lease, run.deployment, report)
+    return {"services": len(run.plan.changes)}

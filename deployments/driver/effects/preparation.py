@@ -1,0 +1,82 @@
+"""Effects of the preparation phase: releases, local resources, routes, configuration."""
+
+from __future__ import annotations
+
+from deployments.domain.ports import BuildRequest, ResourceRequest, RouteDeclaration
+from deployments.domain.programs import files_for
+from deployments.domain.spec.service import ServiceSpecification
+from deployments.domain.steps import BuildRelease, DeclareRoutes, ProvisionResource, RemoveTemporary, RenderConfiguration
+from deployments.driver.run import Run
+
+
+def source_of(service: ServiceSpecification) -> dict[str, str]:
+    """A source as the builder takes it."""
+    found = service.source.model_dump(mode="json")
+    if extra := found.pop("extra_requirements", None):
+        found["with"] = " ".join(extra)
+    return {key: str(value) for key, value in found.items() if value}
+
+
+def build_release(action: BuildRelease, run: Run) -> dict[str, object]:
+    """Build once; the builder finds the same digest again and locks against a second build of it."""
+    service = run.service(action.service)
+    built = run.world.builder.find(action.release)
+    was_cached = built is not None
+    if built is None:
+        source = source_of(service)
+        source["base"] = str(run.base)
+        request = BuildRequest(
+            service=service.name,
+            digest=action.release,
+            lock=run.locks[action.service],
+            source=source,
+            framework=service.framework.value,
+            install_command=service.install_command,
+            build_command=service.build_command,
+            output_directory=service.output_directory,
+        )
+        built = run.world.builder.ensure_built(request)
+    return {"path": str(built.path), "size_bytes": built.size_bytes, "cached": was_cached}
+
+
+def provision_resource(action: ProvisionResource, run: Run) -> dict[str, object]:
+    """Make it unless it is there; `created` says whether undo may remove it."""
+    request = ResourceRequest(action.key, action.resource, action.name, run.environment)
+    made = run.world.provisioner.ensure(request)
+    value = next(iter(made.values.values()), "")
+    for name in ("path", "url", "port"):
+        value = made.values.get(name, value)
+    return {"value": value, "values": dict(made.values), "created": not action.existed}
+
+
+def remove_temporary(action: RemoveTemporary, run: Run) -> dict[str, object]:
+    """Remove it; one that is gone already is fine."""
+    run.world.provisioner.remove(ResourceRequest(action.key, action.resource, action.name, run.environment))
+    return {}
+
+
+def declare_routes(action: DeclareRoutes, run: Run) -> dict[str, object]:
+    """Add the routes that are missing in one reload; ports are reserved by name, so that asking again finds them."""
+    present = {route.service: route for route in run.proxy.routes()}
+    wanted, added = [], {}
+    for service, port in action.ports.items():
+        known = present.get(service)
+        if known and port in (0, known.port):
+            continue
+        free = run.world.provisioner.free_port
+        public = port or free(f"{run.environment}.{service}.route")
+        preview = known.preview_port if known else free(f"{run.environment}.{service}.preview")
+        wanted.append(RouteDeclaration(service, public, preview, known.stable if known else ()))
+        added[service] = public
+    if wanted:
+        run.proxy.ensure_routes(wanted, fence=run.fence)
+    ports = {route.service: route.port for route in run.proxy.routes()}
+    return {"ports": {name: ports[name] for name in action.ports}, "added": added}
+
+
+def render_configuration(action: RenderConfiguration, run: Run) -> dict[str, object]:
+    """Write the files under a name made of the revision; writing them again writes the same."""
+    around = run.surroundings(action.service)
+    files = files_for(run.specification, run.service(action.service), around)
+    path = run.world.provisioner.write_configuration(action.key, files)
+    return {"path": str(path), "files": sorted(files), "created": True}

@@ -1,0 +1,108 @@
+"""Effects of the way back. Each is fine with finding that there is nothing to take back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from deployments.domain import undo
+from deployments.domain.codec import program_from_json
+from deployments.domain.entities import InstanceLife
+from deployments.domain.ports import Endpoint, ResourceRequest
+from deployments.domain.strategies.decision import even
+from deployments.driver.effects.instances import ask_until_healthy, remove_instance
+from deployments.driver.effects.traffic import set_weights
+from deployments.driver.run import Run
+from deployments.driver.waiting import wait_until
+
+
+def return_traffic(action: undo.ReturnTraffic, run: Run) -> dict[str, object]:
+    """Old instances first get everything, then the new ones nothing; held requests go on."""
+    known = {b.endpoint.instance for b in run.proxy.backends(action.service)}
+    weights = {name: weight for name, weight in action.weights.items() if name in known}
+    found = set_weights(run, action.service, weights)
+    run.proxy.unhold(action.service, fence=run.fence)
+    return found
+
+
+def restart_previous(action: undo.RestartPrevious, run: Run) -> dict[str, object]:
+    """Hold, stop the new, start the old from its recorded program, await it, give it the traffic."""
+    run.proxy.hold(action.service, timedelta(seconds=action.hold_seconds), fence=run.fence)
+    for instance in action.new:
+        grace = run.specification.rollback_procedures.stop_grace
+        run.world.supervisor.ensure_stopped(instance, grace=grace, fence=run.fence)
+    for instance in action.instances:
+        restart_one(action.service, instance, run)
+    found = set_weights(run, action.service, even(action.instances))
+    run.proxy.unhold(action.service, fence=run.fence)
+    return found
+
+
+def restart_one(service: str, instance: str, run: Run) -> None:
+    """Start one stopped instance again, on its own port, and wait until proxy and health checks see it."""
+    known = run.world.records.instances.get(instance)
+    program = program_from_json(known.program)
+    run.world.supervisor.ensure_started(program, fence=run.fence)
+    specification = run.service(service)
+    ask_until_healthy(
+        run,
+        instance,
+        checks=specification.health_checks,
+        deadline=specification.timing.healthy_deadline,
+        min_healthy=timedelta(0),
+    )
+    proxy = run.proxy
+    if not any(route.service == service for route in proxy.routes()):
+        return
+    proxy.attach(service, Endpoint(instance, known.port or 0, known.revision), fence=run.fence)
+    wait_until(
+        run,
+        lambda: any(b.endpoint.instance == instance and b.is_up for b in proxy.backends(service)),
+        timedelta(seconds=15),
+    )
+    run.world.records.instances.set_state(run.lease, instance, InstanceLife.SERVING)
+
+
+def undo_handle(action: undo.UndoHandle, run: Run) -> dict[str, object]:
+    """Disarm it: the traffic is back."""
+    run.proxy.disarm_handle(fence=run.fence)
+    return {}
+
+
+def remove_new_instance(action: undo.RemoveInstance, run: Run) -> dict[str, object]:
+    """Detach and stop what this deployment started."""
+    remove_instance(run, action.service, action.instance)
+    return {}
+
+
+def remove_routes(action: undo.RemoveRoutes, run: Run) -> dict[str, object]:
+    """Remove the routes that were new, and give their ports back."""
+    run.proxy.remove_routes(action.services, fence=run.fence)
+    for service in action.services:
+        run.world.provisioner.release_port(f"{run.environment}.{service}.route")
+        run.world.provisioner.release_port(f"{run.environment}.{service}.preview")
+    return {}
+
+
+def remove_configuration(action: undo.RemoveConfiguration, run: Run) -> dict[str, object]:
+    """Remove the files of a revision that does not run."""
+    run.world.provisioner.remove_configuration(action.key)
+    return {}
+
+
+def remove_resource(action: undo.RemoveResource, run: Run) -> dict[str, object]:
+    """Remove what this deployment made."""
+    run.world.provisioner.remove(ResourceRequest(action.key, action.resource, action.name, run.environment))
+    return {}
+
+
+UNDO_EFFECTS: dict[type[object], Callable[[Any, Run], dict[str, object]]] = {
+    undo.ReturnTraffic: return_traffic,
+    undo.RestartPrevious: restart_previous,
+    undo.UndoHandle: undo_handle,
+    undo.RemoveInstance: remove_new_instance,
+    undo.RemoveRoutes: remove_routes,
+    undo.RemoveConfiguration: remove_configuration,
+    undo.RemoveResource: remove_resource,
+}

@@ -1,0 +1,79 @@
+"""Keeps the lease while a deployment is driven, and with it the dead man's handle.
+
+A thread renews the lease; only after that succeeded is the handle renewed. A lease that could not be renewed in time, a
+handle that fired, or a command to cancel interrupts the run: its next step raises, and no later one begins.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+from deployments.domain.errors import Cancelled, Conflict, LeaseLost, Unavailable
+from deployments.driver.run import Run
+
+
+class LeaseKeeper:
+    """A context: renews while inside. Leaving does not release the lease; who ends the deployment does."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{run.environment}", daemon=True)
+        self._last = run.world.clock.monotonic()
+
+    def __enter__(self) -> LeaseKeeper:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join(timeout=10)
+
+    def _keep(self) -> None:
+        timings = self.run.world.timings
+        while not self._ended.wait(min(timings.renew.total_seconds(), 0.5)):
+            self._obey_commands()
+            now = self.run.world.clock.monotonic()
+            if now - self._last >= timings.renew.total_seconds():
+                self._renew()
+
+    def _renew(self) -> None:
+        """Our own count of the expiry begins before we asked."""
+        run, timings = self.run, self.run.world.timings
+        asked = run.world.clock.monotonic()
+        try:
+            run.world.records.leases.renew(run.lease)
+            self._last = asked
+        except Conflict as error:
+            run.interruption.set(error)
+        except Unavailable as error:
+            if asked - self._last > timings.lease.total_seconds():
+                run.interruption.set(LeaseLost("The lease could not be renewed in time.", cause=str(error)))
+            return
+        self._renew_handle()
+
+    def _renew_handle(self) -> None:
+        run = self.run
+        if run.interruption.is_set or run.is_past_cancelling:
+            return
+        try:
+            state = run.proxy.handle()
+            if state.is_armed or state.has_fired:
+                run.proxy.renew_handle(run.world.timings.handle, fence=run.fence)
+        except Conflict as error:
+            run.interruption.set(error)
+        except Unavailable:
+            return
+
+    def _obey_commands(self) -> None:
+        if self.run.is_past_cancelling:
+            return
+        try:
+            command = self.run.world.records.commands.pending(self.run.deployment)
+        except Unavailable:
+            return
+        if command is not None:
+            self.run.interruption.set(Cancelled(f"{command.by} asked to {command.kind}.", by=command.by))

@@ -1,0 +1,156 @@
+"""Gathers the facts that a plan is made from. Only looks; the one thing it makes is what resolving a source leaves in a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+from deployments.domain.entities import Instance, InstanceLife
+from deployments.domain.errors import DeploymentError, Refused, Unavailable
+from deployments.domain.facts import Facts, Principal, RunningRelease
+from deployments.domain.ports import (
+    Endpoint,
+    InstanceState,
+    ProbeRequest,
+    Prober,
+    ResourceRequest,
+    RouteDeclaration,
+    SourceLock,
+)
+from deployments.domain.revisions import release_of
+from deployments.domain.spec.service import ServiceSpecification
+from deployments.domain.spec.specification import DeploymentSpecification
+from deployments.domain.planning import resource_key
+from deployments.driver.effects.preparation import source_of
+from deployments.driver.world import World
+from deployments.store.stables import StableRelease
+
+AT_ONCE = 8
+"""Sources resolved at the same time."""
+
+
+def observe(
+    world: World,
+    specification: DeploymentSpecification,
+    *,
+    base: Path,
+    principal: Principal,
+    deployment: str | None = None,
+) -> Facts:
+    """Look at records, proxy, supervisor, sources and machine. `deployment` is the one that asks; it does not count."""
+    environment, records = specification.target_environment, world.records
+    routes = {route.service: route for route in world.proxy(environment).routes()}
+    locks, missing = resolve_sources(world, specification.services, base)
+    alive = alive_instances(world, environment)
+    instances = {i.id: i for i in records.instances.of_environment(environment)}
+    stable = {s.service: observed(s, alive) for s in records.stables.current(environment)}
+    digests = {release_of(s, locks[s.name]) for s in specification.services if s.name in locks}
+    now = world.clock.now()
+    return Facts(
+        now=now,
+        principal=principal,
+        machine=world.machine.observe(),
+        environment=records.environments.get(environment),
+        stable={name: release for name, release in stable.items() if release.endpoints},
+        warm=warm_releases(instances.values(), alive),
+        routes={name: route.port for name, route in routes.items()},
+        locks=locks,
+        built=frozenset(d for d in digests if world.builder.find(d)),
+        resources=existing_resources(world, specification),
+        names_in_use=frozenset(records.deployments.names(environment, excluding=deployment)),
+        quarantined=records.quarantine.active(environment),
+        ports_taken=ports_taken(world.prober, specification.services, routes),
+        deployments_today=records.deployments.count_since(environment, now - timedelta(days=1), excluding=deployment),
+        missing_paths=missing,
+        recent_failures=records.deployments.failures_since(environment, now - timedelta(days=7)),
+    )
+
+
+def resolve_sources(
+    world: World, services: Iterable[ServiceSpecification], base: Path
+) -> tuple[dict[str, SourceLock], dict[str, str]]:
+    """Locks by service, and what is wrong with those that cannot be resolved. Equal sources are resolved once."""
+    by_source: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for service in services:
+        by_source.setdefault(tuple(sorted(source_of(service).items())), []).append(service.name)
+
+    def resolve(source: tuple[tuple[str, str], ...]) -> SourceLock | DeploymentError:
+        try:
+            return world.builder.resolve(dict(source), base=base)
+        except (Refused, Unavailable) as error:
+            return error
+
+    locks: dict[str, SourceLock] = {}
+    missing: dict[str, str] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for names, found in zip(by_source.values(), pool.map(resolve, by_source), strict=True):
+            for name in names:
+                if isinstance(found, SourceLock):
+                    locks[name] = found
+                else:
+                    missing[name] = str(found)
+    return locks, missing
+
+
+def alive_instances(world: World, environment: str) -> dict[str, int | None]:
+    """Instances whose process runs, with their port."""
+    return {
+        report.instance: report.port
+        for report in world.supervisor.observe_all(environment)
+        if report.state in (InstanceState.RUNNING, InstanceState.STARTING)
+    }
+
+
+def observed(stable: StableRelease, alive: dict[str, int | None]) -> RunningRelease:
+    """A stable release with only those of its instances that were seen running."""
+    return RunningRelease(
+        service=stable.service,
+        revision=stable.revision,
+        release=stable.release,
+        version=stable.version,
+        deployment=stable.deployment,
+        endpoints=tuple(e for e in stable.endpoints if e.instance in alive),
+        cpu=stable.cpu,
+        memory_mb=stable.memory_mb,
+    )
+
+
+def warm_releases(instances: Iterable[Instance], alive: dict[str, int | None]) -> dict[str, tuple[RunningRelease, ...]]:
+    """Earlier releases whose instances run without traffic, by service."""
+    groups: dict[tuple[str, str, str], list[Instance]] = {}
+    for instance in instances:
+        if instance.state is InstanceLife.WARM and instance.id in alive:
+            groups.setdefault((instance.service, instance.revision, instance.deployment), []).append(instance)
+    found: dict[str, tuple[RunningRelease, ...]] = {}
+    for (service, revision, deployment), members in groups.items():
+        endpoints = tuple(Endpoint(i.id, i.port or 0, revision) for i in sorted(members, key=lambda i: i.id))
+        release = RunningRelease(service, revision, members[0].release, "", deployment, endpoints)
+        found[service] = (*found.get(service, ()), release)
+    return found
+
+
+def existing_resources(world: World, specification: DeploymentSpecification) -> frozenset[str]:
+    """Names of the asked resources that are there already."""
+    environment = specification.target_environment
+    return frozenset(
+        need.name
+        for need in specification.resource_requirements
+        if world.provisioner.find(
+            ResourceRequest(resource_key(environment, need.name), need.kind.value, need.name, environment)
+        )
+    )
+
+
+def ports_taken(
+    prober: Prober, services: Iterable[ServiceSpecification], routes: dict[str, RouteDeclaration]
+) -> frozenset[int]:
+    """Public ports that are asked for, are not this service's own route, and that something listens on."""
+    taken = set()
+    for service in services:
+        known = routes.get(service.name)
+        if service.port and (known is None or known.port != service.port):
+            if prober.probe(ProbeRequest(kind="tcp", port=service.port, timeout=timedelta(seconds=1))).is_good:
+                taken.add(service.port)
+    return frozenset(taken)

@@ -1,0 +1,131 @@
+"""Opens a deployment: its record, the environment's lease, the data plane armed with the new fence."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from deployments.domain.codec import plan_from_json
+from deployments.domain.entities import Deployment
+from deployments.domain.errors import Cancelled, DeadlinePassed, LeaseHeld
+from deployments.domain.facts import Principal
+from deployments.domain.plan import Plan
+from deployments.domain.spec.specification import DeploymentSpecification
+from deployments.driver.locks import locks_from_json
+from deployments.driver.run import Run
+from deployments.driver.world import World
+from deployments.store.leases import Lease
+
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person or a trigger asked for."""
+
+    specification: DeploymentSpecification
+    principal: Principal
+    base: Path
+    flow_run: str | None = None
+    parent: str | None = None
+    retry: int = 0
+    is_rollback: bool = False
+
+
+def new_id(now: datetime) -> str:
+    """An id that sorts by time: date, time and eight random letters."""
+    return f"{now:%Y%m%d-%H%M%S}-" + "".join(secrets.choice(ALPHABET) for _ in range(8))
+
+
+def owner_name() -> str:
+    """Who holds a lease: host, process, and a number of its own."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def open_deployment(world: World, request: Request) -> Deployment:
+    """Record what is asked; the environment is made with defaults when it is new. Raises Refused for a name in use."""
+    specification = request.specification
+    identity = new_id(world.clock.now())
+    return world.records.deployments.open(
+        id=identity,
+        project=specification.project,
+        environment=specification.target_environment,
+        name=specification.name or f"{specification.project}-{identity}",
+        created_by=specification.created_by or request.principal.name,
+        correlation_id=specification.correlation_id or identity,
+        specification=specification.model_dump(mode="json", by_alias=True),
+        base=str(request.base),
+        principal=request.principal,
+        services=tuple((s.name, s.version) for s in specification.services),
+        flow_run=request.flow_run,
+        parent=request.parent,
+        retry=request.retry,
+        is_rollback=request.is_rollback,
+    )
+
+
+def take_lease(world: World, environment: str, owner: str) -> Lease:
+    """The lease with a fence above everything that records and data plane have seen. Raises LeaseHeld."""
+    proxy = world.proxy(environment)
+    lease = world.records.leases.acquire(
+        environment, owner, ttl=world.timings.lease, minimum_fence=proxy.highest_fence()
+    )
+    world.supervisor.ensure_running()
+    proxy.ensure_running(fence=lease.fence)
+    return lease
+
+
+def wait_for_lease(world: World, deployment: Deployment, owner: str) -> Lease:
+    """Wait in the queue until the environment is free; what was left by a lost controller is taken up first."""
+    from deployments.driver.reconciling import reconcile_environment
+
+    clock, environment = world.clock, deployment.environment
+    end = clock.monotonic() + world.timings.queue.total_seconds()
+    while True:
+        reconcile_environment(world, environment, excluding=deployment.id)
+        try:
+            return take_lease(world, environment, owner)
+        except LeaseHeld as error:
+            command = world.records.commands.pending(deployment.id)
+            if command is not None:
+                raise Cancelled(f"{command.by} asked to {command.kind}.", by=command.by) from error
+            if clock.monotonic() > end:
+                raise DeadlinePassed(
+                    f"{environment} was not free within {world.timings.queue}: {error.message}",
+                    remedy="Wait for the other deployment, or cancel it.",
+                ) from error
+        clock.sleep(world.timings.poll * 4)
+
+
+def resume(world: World, record: Deployment, lease: Lease) -> Run:
+    """A run of a deployment that was left, with everything its journal knows."""
+    kept = world.records.deployments.kept(record.id)
+    specification = DeploymentSpecification.model_validate(dict(record.specification))
+    run = Run(
+        world=world,
+        deployment=record.id,
+        specification=specification,
+        principal=kept.principal,
+        lease=lease,
+        plan=plan_from_json(kept.plan) if kept.plan else empty_plan(record),
+        has_plan=bool(kept.plan),
+        is_rollback=record.is_rollback,
+        base=Path(kept.base),
+        locks=locks_from_json(kept.locks),
+    )
+    for entry in world.records.journal.entries(record.id):
+        if entry.is_done:
+            run.receipts[entry.key] = dict(entry.values)
+    for step in run.plan.steps:
+        if step.service and step.key in run.receipts:
+            run.began.setdefault(step.service, record.created_at)
+    return run
+
+
+def empty_plan(record: Deployment) -> Plan:
+    """The plan of a deployment that was lost before it was planned: nothing was touched."""
+    return Plan(record.environment, (), ())

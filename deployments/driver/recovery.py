@@ -1,0 +1,200 @@
+"""The way back, and the way on for what nobody drives: works from the journal alone, with Prefect gone.
+
+Failing and the plan to undo are one transaction; then traffic moves first. Every undo step is journalled like a step forward,
+so that a way back that is cut short is taken up where it stopped by whoever comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from deployments.domain.codec import undo_from_json, undo_to_json
+from deployments.domain.errors import (
+    Broken,
+    Conflict,
+    ControllerLost,
+    DeploymentError,
+    HandleTripped,
+    LeaseLost,
+    StaleFence,
+    Unavailable,
+    UndoFailed,
+)
+from deployments.domain.failing import blames_revision, reason_of, status_of
+from deployments.domain.plan import Plan, ready_steps
+from deployments.domain.status import DeploymentStatus, Reason
+from deployments.domain.steps import Phase
+from deployments.domain.undo import ReturnTraffic, UndoStep, plan_undo
+from deployments.driver.effects.undo import UNDO_EFFECTS
+from deployments.driver.performing import perform
+from deployments.driver.run import Run
+
+UNDO_DELAYS = tuple(timedelta(seconds=s) for s in (0.2, 0.5, 1, 2, 4, 8, 8, 8))
+"""An undo is repeated through a minute of something being away."""
+
+
+def fail(run: Run, error: BaseException) -> DeploymentStatus:
+    """End the deployment because of `error`: undo what was touched, or just fail when nothing was.
+
+    Returns the status it ends in. Raises LeaseLost when somebody else drives it by now, and leaves it to them.
+    """
+    if isinstance(error, LeaseLost):
+        raise error
+    run.is_past_cancelling = True
+    run.interruption.clear()
+    if "stable" in run.receipts:
+        return finish(run)
+    if isinstance(error, HandleTripped | StaleFence):
+        refence(run)
+    records = run.world.records.deployments
+    undo = plan_undo(run.plan, journal_of(run))
+    message = error.message if isinstance(error, DeploymentError) else f"{type(error).__name__}: {error}"
+    status, reason = status_of(error), reason_of(error)
+    run.world.records.commands.obeyed(run.deployment)
+    if not undo:
+        records.advance(run.lease, run.deployment, status, reason=reason, message=message)
+        return end(run, status)
+    if not run.specification.rollback_procedures.automatic:
+        records.advance(run.lease, run.deployment, status, reason=reason, message=message)
+        drive_undo(run, tuple(step for step in undo if isinstance(step.action, ReturnTraffic)))
+        return end(run, status)
+    records.fail_and_plan_undo(
+        run.lease, run.deployment, status=status, reason=reason, message=message, undo=undo_to_json(undo)
+    )
+    return undo_all(run, undo, quarantine=blames_revision(reason), message=message)
+
+
+def undo_all(run: Run, undo: tuple[UndoStep, ...], *, quarantine: bool, message: str) -> DeploymentStatus:
+    """Take every step back; ends in rolled_back, or in rollback_failed with what is left for a person."""
+    records = run.world.records.deployments
+    try:
+        drive_undo(run, undo)
+    except UndoFailed as error:
+        records.advance(
+            run.lease,
+            run.deployment,
+            DeploymentStatus.ROLLBACK_FAILED,
+            reason=Reason.UNDO_FAILED,
+            message=error.message,
+        )
+        return end(run, DeploymentStatus.ROLLBACK_FAILED)
+    if quarantine:
+        for change in run.plan.changes:
+            if change.instances and not change.reused and change.kind != "unchanged":
+                run.world.records.quarantine.add(
+                    run.lease, revision=change.revision, service=change.service, deployment=run.deployment, reason=message
+                )
+    records.advance(run.lease, run.deployment, DeploymentStatus.ROLLED_BACK)
+    return end(run, DeploymentStatus.ROLLED_BACK)
+
+
+def drive_undo(run: Run, undo: tuple[UndoStep, ...]) -> None:
+    """Each step in order, journalled; raises UndoFailed naming the steps that are left."""
+    for index, step in enumerate(undo):
+        try:
+            undo_one(run, step)
+        except LeaseLost:
+            raise
+        except (Broken, Unavailable, Conflict) as error:
+            left = [other.key for other in undo[index:]]
+            contact = run.specification.emergency_procedures.contact
+            raise UndoFailed(
+                f"{step.key} could not be undone: {error.message} Left to do: {', '.join(left)}.",
+                remedy=f"Mend the cause, then: fairlead rollback --resume {run.deployment}."
+                + (f" Contact: {contact}." if contact else ""),
+                left=left,
+            ) from error
+
+
+def undo_one(run: Run, step: UndoStep) -> None:
+    """Intent, effect, receipt; repeated while something outside is away."""
+    if step.key in run.receipts:
+        return
+    journal = run.world.records.journal
+
+    def once() -> None:
+        journal.intend(run.lease, run.deployment, step.key, undo_to_json([step])[0])
+        values = UNDO_EFFECTS[type(step.action)](step.action, run)
+        journal.receipt(run.lease, run.deployment, step.key, values)
+        run.receipts[step.key] = values
+
+    patiently(run, once)
+
+
+def patiently(run: Run, once: Callable[[], None]) -> None:
+    """Repeat through Unavailable, and take a higher fence when the data plane has seen one."""
+    for delay in (*UNDO_DELAYS, None):
+        try:
+            return once()
+        except (HandleTripped, StaleFence):
+            if delay is None:
+                raise
+            refence(run)
+        except Unavailable:
+            if delay is None:
+                raise
+            run.world.clock.sleep(delay)
+
+
+def refence(run: Run) -> None:
+    """Take the lease again with a fence above everything the data plane has seen (the handle fired and raised it)."""
+    leases, proxy = run.world.records.leases, run.proxy
+    run.lease = leases.refence(run.lease, minimum_fence=proxy.highest_fence())
+    proxy.ensure_running(fence=run.lease.fence)
+    proxy.disarm_handle(fence=run.lease.fence)
+    run.world.records.deployments.note(
+        run.lease, run.deployment, "TrafficReturned", "The dead man's handle had returned the traffic."
+    )
+
+
+def journal_of(run: Run) -> dict[str, dict[str, object] | None]:
+    """Every step with an intent: its receipt's values, or None while it is in doubt."""
+    return {
+        entry.key: dict(entry.values) if entry.is_done else None
+        for entry in run.world.records.journal.entries(run.deployment)
+    }
+
+
+def finish(run: Run) -> DeploymentStatus:
+    """Past the point of no return there is only forward: do what is left of the completion."""
+    run.is_past_cancelling = True
+    run.interruption.clear()
+    patiently(run, lambda: drive_phase(run, run.plan, Phase.COMPLETION))
+    records = run.world.records.deployments
+    if records.get(run.deployment).status is not DeploymentStatus.COMPLETED:
+        records.advance(run.lease, run.deployment, DeploymentStatus.COMPLETED)
+    return end(run, DeploymentStatus.COMPLETED)
+
+
+def drive_phase(run: Run, plan: Plan, phase: Phase) -> None:
+    """The steps of a phase one after the other, in an order that the plan allows."""
+    steps = plan.of_phase(phase)
+    done = {step.key for step in steps if step.key in run.receipts}
+    while ready := ready_steps(steps, done, done):
+        for step in ready:
+            perform(run, step)
+            done.add(step.key)
+
+
+def end(run: Run, status: DeploymentStatus) -> DeploymentStatus:
+    """Nothing drives it any more: give the lease back."""
+    run.world.records.leases.release(run.lease)
+    return status
+
+
+def take_up(run: Run) -> DeploymentStatus:
+    """Drive a deployment that somebody else left: on, or back, as its record and its specification say."""
+    record = run.world.records.deployments.get(run.deployment)
+    if record.status is DeploymentStatus.ROLLING_BACK:
+        run.is_past_cancelling = True
+        undo = undo_from_json(run.world.records.deployments.undo_plan(run.deployment))
+        return undo_all(run, undo, quarantine=blames_revision(record.reason), message=record.message)
+    if "stable" in run.receipts:
+        return finish(run)
+    return fail(run, lost(record.status))
+
+
+def lost(status: DeploymentStatus) -> DeploymentError:
+    """Why a deployment that nobody drove is taken back."""
+    return ControllerLost(f"Its controller was lost while it was {status}; what it had touched is taken back.")

@@ -1,0 +1,24 @@
+"""Flow-level state hooks: they call the driver's recovery, which finishes what is left or finds nothing to do.
+
+A hook may run in the flow's process, in a new one, several times or not at all; the reconciler does the same work where it
+did not run. Argument names are fixed: a worker calls hooks by keyword.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import Flow
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.logging import get_run_logger
+
+from deployments.driver.reconciling import bring_back_flow_run
+from flows.worlds import world_of_this_process
+from tasks.runs import in_thread
+
+
+async def bring_back(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Drive the run's deployment to its end, unless it has ended or somebody else drives it."""
+    log = get_run_logger()
+    line = await in_thread(bring_back_flow_run, world_of_this_process(), str(flow_run.id), state.type.value)
+    log.info("after %s: %s", state.name, line)

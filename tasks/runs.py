@@ -1,0 +1,25 @@
+"""The runs this process holds, by deployment. Tasks take names as parameters, never the run itself: it cannot be sent anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from deployments.driver.run import Run
+
+Result = TypeVar("Result")
+RUNS: dict[str, Run] = {}
+THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="step")
+"""Steps wait most of their time; as many as this go on at once."""
+
+
+def held(deployment: str) -> Run:
+    """The run that this process drives. Raises KeyError for one it does not."""
+    return RUNS[deployment]
+
+
+async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
+    """Do blocking work beside the event loop, and see it through: a cancelled wait leaves no thread behind unobserved."""
+    return await asyncio.get_running_loop().run_in_executor(THREADS, lambda: work(*arguments))
