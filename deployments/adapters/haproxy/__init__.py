@@ -1,0 +1,1 @@
+"""HAProxy as the data plane's proxy: one process per environment."""

@@ -1,0 +1,117 @@
+"""Instances behind routes: made known, weighted, watched and forgotten while HAProxy runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from deployments.adapters.haproxy.control import Control, NotUpYet, Server, no_instance_left
+from deployments.adapters.haproxy.files import ProxyFiles
+from deployments.adapters.haproxy.names import require_names, require_port, require_weights
+from deployments.adapters.haproxy.rendering import dynamic_server
+from deployments.adapters.haproxy.runtime import CURRENT, SERVERS, Runtime
+from deployments.adapters.haproxy.waiting import holds_within
+from deployments.domain.errors import NotFound, ProxyUnavailable, Refused
+from deployments.domain.ports import BackendState, Endpoint
+
+UP_PATIENCE = timedelta(seconds=10)
+CHECK_PATIENCE = timedelta(milliseconds=500)
+CUT_PATIENCE = timedelta(seconds=10)
+
+
+class Instances:
+    """The servers of every service's backend."""
+
+    def __init__(self, files: ProxyFiles, runtime: Runtime, control: Control) -> None:
+        """`files` remember the revision of each instance, for the meter and for reading back."""
+        self._files = files
+        self._runtime = runtime
+        self._control = control
+
+    def attach(self, service: str, endpoint: Endpoint, *, fence: int) -> None:
+        """Add a server in maintenance, then let HAProxy check it, at weight 0.
+
+        Killed in between, the server stays in maintenance, reached by nobody, until the same call is made again.
+        """
+        require_names(service, endpoint.instance)
+        require_port(endpoint.port, service=service)
+        self._control.admit(fence)
+        known = self._servers(service).get(endpoint.instance)
+        if known is not None and known.port != endpoint.port:
+            raise Refused(
+                f"Instance {endpoint.instance} is already attached to {service} on port {known.port}.",
+                remedy="Give every instance a name of its own.",
+            )
+        self._files.remember([endpoint])
+        if known is None:
+            self._add(service, endpoint)
+            self._control.enable(service, endpoint.instance, fence=fence)
+
+    def detach(self, service: str, instance: str, *, fence: int) -> None:
+        """Cut what is open, in old workers too, and forget the server."""
+        require_names(service, instance)
+        if not self._control.quiesce(service, instance, fence=fence):
+            return
+        for worker in (*self._runtime.processes().old_workers, CURRENT):
+            self._runtime.ask(f"shutdown sessions server {service}/{instance}", worker=worker)
+        if not holds_within(lambda: self._is_deleted(service, instance), CUT_PATIENCE):
+            raise ProxyUnavailable(f"HAProxy keeps connections to {instance} of {service}.", remedy="Try again.")
+
+    def states(self, service: str) -> Sequence[BackendState]:
+        """As HAProxy reports them; requests in flight include those of workers that a reload replaced."""
+        require_names(service)
+        servers = self._servers(service)
+        sessions = self._sessions(service)
+        known = self._files.endpoints()
+        return tuple(
+            BackendState(
+                endpoint=Endpoint(name, server.port, known[name].revision if name in known else ""),
+                weight=server.weight,
+                sessions=sessions[name],
+                is_up=server.is_up,
+            )
+            for name, server in servers.items()
+        )
+
+    def set_weights(self, service: str, weights: Mapping[str, int], *, fence: int) -> None:
+        """One command does it. Before, an instance that gains weight is given a moment for its first check."""
+        require_names(service)
+        require_weights(weights)
+        holds_within(lambda: self._newcomers_are_up(service, weights), CHECK_PATIENCE)
+        if not holds_within(lambda: self._has_set(service, weights, fence), UP_PATIENCE):
+            raise no_instance_left(service)
+
+    def _servers(self, service: str) -> Mapping[str, Server]:
+        services = self._control.status().services
+        if service not in services:
+            raise NotFound(f"There is no route for {service}.", remedy="Add it with ensure_routes first.")
+        return services[service]
+
+    def _add(self, service: str, endpoint: Endpoint) -> None:
+        answer = self._runtime.ask(dynamic_server(service, endpoint.instance, endpoint.port))
+        if "New server registered" not in answer and "Already exists" not in answer:
+            raise ProxyUnavailable(f"HAProxy did not take instance {endpoint.instance}: {answer.strip()}")
+
+    def _is_deleted(self, service: str, instance: str) -> bool:
+        answer = self._runtime.ask(f"del server {service}/{instance}")
+        return "Server deleted" in answer or "No such" in answer
+
+    def _sessions(self, service: str) -> Counter[str]:
+        sessions: Counter[str] = Counter()
+        for worker in (CURRENT, *self._runtime.processes().old_workers):
+            for row in self._runtime.statistics(SERVERS, worker=worker):
+                if row["pxname"] == service:
+                    sessions[row["svname"]] += int(row["scur"])
+        return sessions
+
+    def _newcomers_are_up(self, service: str, weights: Mapping[str, int]) -> bool:
+        servers = self._servers(service)
+        return all(server.is_up or server.weight > 0 for name, server in servers.items() if weights.get(name, 0) > 0)
+
+    def _has_set(self, service: str, weights: Mapping[str, int], fence: int) -> bool:
+        try:
+            self._control.set_weights(service, weights, fence=fence)
+        except NotUpYet:
+            return False
+        return True

@@ -1,0 +1,369 @@
+-- What one writer may do to this worker, checked and done in one step.
+--
+-- HAProxy runs this on its single thread, and no function here yields between the check of the fence and the effect.
+-- So a writer that lost its lease cannot slip a change in after its successor's: there is no moment between the two.
+--
+-- Arguments of `lua-load`: the file of the highest fence; a digest of the routes in the configuration; and, only in a
+-- worker started by a reload, a file that returns the state of the worker before it.
+
+local fence_path, digest, handover_path = ...
+
+local FULL_WEIGHT = "256"
+local TICK_MS = 100
+local HOLD_POLL_MS = 20
+
+local state = { fence = 0, is_armed = false, is_retired = false, holds = {}, order = {}, proven = {}, staged = {} }
+state.handle = nil -- { weights = {service -> {instance -> weight}}, fence, deadline_ms, has_fired }
+
+local function now_ms()
+  local now = core.now() -- monotonic: HAProxy corrects it when the clock of the machine jumps
+  return now.sec * 1000 + now.usec // 1000
+end
+
+-- The fence on disk ----------------------------------------------------------------------------------------------------
+
+local function read_fence()
+  local file = io.open(fence_path, "r")
+  if not file then return 0 end
+  local text = file:read("a")
+  file:close()
+  return math.tointeger(tonumber(text)) or 0
+end
+
+local function write_fence(fence)
+  local temporary = fence_path .. ".new"
+  local file = io.open(temporary, "w")
+  if not file then return false end
+  local is_written = file:write(tostring(fence), "\n")
+  local is_closed = file:close()
+  return is_written and is_closed and os.rename(temporary, fence_path) and true or false
+end
+
+-- Nil when the writer may go on; otherwise the answer that refuses it.
+local function refusal(fence)
+  if state.is_retired then return "RETIRED" end
+  if not fence then return "MALFORMED fence" end
+  if fence < state.fence then
+    local handle = state.handle
+    if handle and handle.has_fired and fence == handle.fence then return "TRIPPED" end
+    return "STALE " .. state.fence
+  end
+  if fence > state.fence then
+    if not write_fence(fence) then return "DISK" end
+    state.fence = fence
+  end
+  return nil
+end
+
+-- Instances and weights ------------------------------------------------------------------------------------------------
+
+-- Names that begin with an underscore are the gate and the successor of this configuration, not instances.
+local function instances(service)
+  local backend = core.backends[service]
+  local found = {}
+  if not backend then return nil end
+  for name, server in pairs(backend.servers) do
+    if name:sub(1, 1) ~= "_" then found[name] = server end
+  end
+  return found
+end
+
+-- HAProxy calls a server that was added at run time UP before its first check: it counts as up once a check passed.
+local function is_up(service, name, server)
+  local stats = server:get_stats()
+  local status = tostring(stats["status"])
+  if tostring(stats["check_status"]) == "L4OK" then state.proven[service .. "/" .. name] = true end
+  if status:find("^UP") == nil and status:find("^DRAIN") == nil and status ~= "no check" then return false end
+  return state.proven[service .. "/" .. name] == true
+end
+
+local function parse_weights(text)
+  local weights = {}
+  for name, weight in (text or ""):gmatch("([^,=]+)=(%d+)") do weights[name] = math.tointeger(tonumber(weight)) end
+  return weights
+end
+
+-- Make before break: everything that gains weight has it before anything loses any.
+local function apply_weights(found, wanted)
+  for name, server in pairs(found) do
+    if (wanted[name] or 0) > server:get_weight() then server:set_weight(tostring(wanted[name])) end
+  end
+  for name, server in pairs(found) do
+    if (wanted[name] or 0) < server:get_weight() then server:set_weight(tostring(wanted[name] or 0)) end
+  end
+end
+
+-- Nil when `wanted` keeps the service answering; otherwise the answer that refuses it.
+local function outage(service, found, wanted)
+  local has_weight, serves, will_have_weight, will_serve = false, false, false, false
+  for name, server in pairs(found) do
+    local is_server_up = is_up(service, name, server)
+    if server:get_weight() > 0 then has_weight, serves = true, serves or is_server_up end
+    if (wanted[name] or 0) > 0 then will_have_weight, will_serve = true, will_serve or is_server_up end
+  end
+  if state.holds[service] or not has_weight then return nil end
+  if not will_have_weight then return "EMPTY" end
+  if serves and not will_serve then return "DOWN" end
+  return nil
+end
+
+-- The preview route reaches the instance attached last.
+local function aim_preview(service)
+  local order = state.order[service]
+  local preview = core.backends[service .. ".preview"].servers["newest"]
+  local newest = order[#order]
+  if not newest then
+    preview:set_maint()
+    return
+  end
+  local address, port = core.backends[service].servers[newest]:get_addr():match("^(.*):(%d+)$")
+  preview:set_addr(address, tonumber(port))
+  preview:set_ready()
+end
+
+local function forget_in_order(service, instance)
+  for position, name in ipairs(state.order[service]) do
+    if name == instance then table.remove(state.order[service], position) break end
+  end
+end
+
+-- Holding --------------------------------------------------------------------------------------------------------------
+
+-- The gate is a server that is UP while the service is held: the configuration asks for it natively, so a request of a
+-- service that is not held never enters Lua.
+local function set_gate(service, milliseconds)
+  state.holds[service] = milliseconds
+  local gate = core.backends[service].servers["_gate"]
+  if milliseconds then gate:set_ready() else gate:set_maint() end
+end
+
+core.register_action("hold", { "http-req" }, function(txn, service)
+  local deadline = nil
+  while state.holds[service] do
+    deadline = deadline or now_ms() + state.holds[service]
+    if now_ms() >= deadline then
+      local reply = txn:reply { status = 503, reason = "Service Unavailable" }
+      reply:add_header("retry-after", "1")
+      txn:done(reply)
+      return
+    end
+    core.msleep(HOLD_POLL_MS)
+  end
+end, 1)
+
+-- The dead man's handle ------------------------------------------------------------------------------------------------
+
+-- The controller went silent: traffic goes back without it, and its fence is spent, so that it cannot come back blindly.
+-- Traffic goes back even when the disk refuses the new fence.
+local function fire()
+  local handle = state.handle
+  handle.has_fired = true
+  state.fence = state.fence + 1
+  write_fence(state.fence)
+  for service, weights in pairs(handle.weights) do
+    local found = instances(service)
+    local can_return = false
+    for name in pairs(found or {}) do can_return = can_return or (weights[name] or 0) > 0 end
+    if found then set_gate(service, nil) end
+    if can_return then apply_weights(found, weights) end
+  end
+  core.Warning("fairlead: the handle fired; traffic is back; the fence is " .. state.fence)
+end
+
+-- After a reload the old worker lives until its last connection ends. A client that kept its connection may send it one
+-- more request, which must follow the weights of the new worker: the old one sends it there, and decides nothing itself.
+local function retire()
+  if state.is_retired then return end
+  state.is_retired, state.handle = true, nil
+  for service in pairs(state.order) do
+    local servers = core.backends[service].servers
+    servers["_successor"]:set_weight(FULL_WEIGHT)
+    servers["_successor"]:set_ready()
+    for _, server in pairs(instances(service)) do server:set_weight("0") end
+    set_gate(service, nil)
+  end
+end
+
+local function tick()
+  local handle = state.handle
+  if handle and not handle.has_fired and now_ms() >= handle.deadline_ms then fire() end
+  if tostring(core.get_info()["Stopping"]) == "1" then retire() end
+end
+
+core.register_task(function()
+  while not state.is_retired do
+    core.msleep(TICK_MS)
+    local is_fine, problem = pcall(tick)
+    if not is_fine then core.Alert("fairlead: " .. tostring(problem)) end
+  end
+end)
+
+-- Commands -------------------------------------------------------------------------------------------------------------
+
+local commands = {}
+
+function commands.arm(fence)
+  state.is_armed = true
+  return "OK"
+end
+
+function commands.admit(fence)
+  return "OK"
+end
+
+function commands.weights(fence, service, text)
+  local found, wanted = instances(service), parse_weights(text)
+  if not found then return "NOROUTE" end
+  for name in pairs(wanted) do
+    if not found[name] then return "UNKNOWN " .. name end
+  end
+  local problem = outage(service, found, wanted)
+  if problem then return problem end
+  apply_weights(found, wanted)
+  return "OK"
+end
+
+function commands.enable(fence, service, instance)
+  local server = core.backends[service] and core.backends[service].servers[instance]
+  if not server then return "UNKNOWN " .. instance end
+  forget_in_order(service, instance)
+  table.insert(state.order[service], instance)
+  server:set_ready()
+  server:check_enable()
+  aim_preview(service)
+  return "OK"
+end
+
+function commands.quiesce(fence, service, instance)
+  local server = core.backends[service] and core.backends[service].servers[instance]
+  if not server then return "GONE" end
+  if server:get_weight() > 0 then return "WEIGHTED" end
+  local handle = state.handle
+  if handle and not handle.has_fired and ((handle.weights[service] or {})[instance] or 0) > 0 then return "RETURNS" end
+  server:set_maint()
+  state.proven[service .. "/" .. instance] = nil
+  forget_in_order(service, instance)
+  aim_preview(service)
+  return "OK"
+end
+
+function commands.hold(fence, service, milliseconds)
+  if not state.order[service] then return "NOROUTE" end
+  set_gate(service, math.tointeger(tonumber(milliseconds)))
+  return "OK"
+end
+
+function commands.unhold(fence, service)
+  if state.order[service] then set_gate(service, nil) end
+  return "OK"
+end
+
+-- The weights to return to arrive one service a line, because a command has a longest length; `rearm` puts them in force.
+function commands.stage(fence, position, service, text)
+  if state.handle and state.handle.has_fired then return "TRIPPED" end
+  local found, wanted = instances(service), parse_weights(text)
+  if not found then return "NOROUTE" end
+  for name in pairs(wanted) do
+    if not found[name] then return "UNKNOWN " .. name end
+  end
+  if position == "1" then state.staged = {} end
+  state.staged[service] = wanted
+  return "OK"
+end
+
+function commands.rearm(fence, milliseconds, count)
+  if state.handle and state.handle.has_fired then return "TRIPPED" end
+  if count == "0" then state.staged = {} end
+  local deadline_ms = now_ms() + math.tointeger(tonumber(milliseconds))
+  state.handle = { weights = state.staged, fence = fence, deadline_ms = deadline_ms, has_fired = false }
+  state.staged = {}
+  return "OK"
+end
+
+function commands.renew(fence, milliseconds)
+  if not state.handle then return "DISARMED" end
+  if state.handle.has_fired then return "TRIPPED" end
+  state.handle.deadline_ms = now_ms() + math.tointeger(tonumber(milliseconds))
+  return "OK"
+end
+
+function commands.disarm(fence)
+  state.handle = nil
+  return "OK"
+end
+
+for name, command in pairs(commands) do
+  core.register_cli({ "fairlead", name }, "fairlead " .. name .. " <fence> ...", function(applet, _, _, fence, ...)
+    local number = math.tointeger(tonumber(fence))
+    local answer = (name ~= "arm" and not state.is_armed and not state.is_retired) and "UNARMED" or refusal(number)
+    applet:send((answer or command(number, ...)) .. "\n")
+  end)
+end
+
+core.register_cli({ "fairlead", "retire" }, "fairlead retire", function(applet)
+  retire()
+  applet:send("OK\n")
+end)
+
+-- Reading back ---------------------------------------------------------------------------------------------------------
+
+local function weights_line(service, weights)
+  local parts = {}
+  for name, weight in pairs(weights) do parts[#parts + 1] = name .. "=" .. weight end
+  return "handle-weights " .. service .. " " .. table.concat(parts, ",")
+end
+
+-- One fact a line. Built whole before it is sent, because sending may yield.
+core.register_cli({ "fairlead", "status" }, "fairlead status", function(applet)
+  local lines = { "fence " .. state.fence, "armed " .. (state.is_armed and 1 or 0), "digest " .. digest }
+  local handle = state.handle
+  if handle then
+    local left = handle.has_fired and 0 or math.max(0, handle.deadline_ms - now_ms())
+    lines[#lines + 1] = "handle " .. handle.fence .. " " .. left .. " " .. (handle.has_fired and 1 or 0)
+    for service, weights in pairs(handle.weights) do lines[#lines + 1] = weights_line(service, weights) end
+  end
+  for service, milliseconds in pairs(state.holds) do lines[#lines + 1] = "hold " .. service .. " " .. milliseconds end
+  for service, order in pairs(state.order) do
+    local found = instances(service)
+    lines[#lines + 1] = "service " .. service
+    for _, name in ipairs(order) do
+      local server = found[name]
+      local port = server:get_addr():match(":(%d+)$")
+      local words = { "server", service, name, port, server:get_weight(), is_up(service, name, server) and 1 or 0 }
+      lines[#lines + 1] = table.concat(words, " ")
+    end
+  end
+  applet:send(table.concat(lines, "\n") .. "\n")
+end)
+
+-- Start ----------------------------------------------------------------------------------------------------------------
+
+local function take_over(before)
+  state.fence = math.max(state.fence, before.fence)
+  state.is_armed = before.is_armed
+  state.holds = before.holds
+  local handle = before.handle
+  if handle then
+    local deadline_ms = now_ms() + handle.remaining_ms
+    state.handle =
+      { weights = handle.weights, fence = handle.fence, deadline_ms = deadline_ms, has_fired = handle.has_fired }
+  end
+end
+
+-- The servers of the file are in the order in which they were attached, and HAProxy numbers them so. They count as up
+-- until a check says otherwise, as HAProxy itself has it.
+core.register_init(function()
+  state.fence = read_fence()
+  for service, backend in pairs(core.backends) do
+    if backend.servers["_gate"] then
+      local order = {}
+      for name in pairs(instances(service)) do order[#order + 1] = name end
+      table.sort(order, function(one, other)
+        return tonumber(backend.servers[one]:get_puid()) < tonumber(backend.servers[other]:get_puid())
+      end)
+      state.order[service] = order
+      for _, name in ipairs(order) do state.proven[service .. "/" .. name] = true end
+    end
+  end
+  if handover_path then take_over(dofile(handover_path)) end
+end)

@@ -1,0 +1,93 @@
+"""A client of HAProxy's master socket: one command a connection, every connection with a deadline."""
+
+from __future__ import annotations
+
+import csv
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from deployments.domain.errors import ProxyUnavailable
+
+CURRENT = "@1"
+FRONTENDS, SERVERS = 1, 4
+_RELOAD_TIMEOUT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadAnswer:
+    """Whether the new worker serves, and HAProxy's own words."""
+
+    is_done: bool
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The master and the workers that a reload left to their last connections, as prefixes for `ask`."""
+
+    master: int
+    old_workers: tuple[str, ...]
+
+
+class Runtime:
+    """Speaks to the master, and through it to the current worker and to old ones."""
+
+    def __init__(self, socket_path: Path, *, timeout: timedelta = timedelta(seconds=10)) -> None:
+        """`timeout` bounds one command."""
+        self._path = socket_path
+        self._timeout = timeout
+
+    def ask(self, command: str, *, worker: str = CURRENT) -> str:
+        """The answer of one worker. Raises ProxyUnavailable."""
+        return self._exchange(f"{worker} {command}", self._timeout)
+
+    def answers(self) -> bool:
+        """Whether a master with a current worker is there."""
+        try:
+            return "Pid:" in self.ask("show info")
+        except ProxyUnavailable:
+            return False
+
+    def processes(self) -> Processes:
+        """Who is there. Raises ProxyUnavailable."""
+        master, old, section = 0, [], ""
+        for line in self._exchange("show proc", self._timeout).splitlines():
+            if line.startswith("#"):
+                section = line
+            elif line.split()[1:2] == ["master"]:
+                master = int(line.split()[0])
+            elif section == "# old workers" and line.strip():
+                old.append(f"@!{line.split()[0]}")
+        if not master:
+            raise ProxyUnavailable("The proxy's master does not list itself.", socket=str(self._path))
+        return Processes(master=master, old_workers=tuple(old))
+
+    def reload(self) -> ReloadAnswer:
+        """Start a worker from the file on disk; answers when it serves or has failed. Raises ProxyUnavailable."""
+        answer = self._exchange("reload", _RELOAD_TIMEOUT)
+        return ReloadAnswer(is_done=answer.startswith("Success=1"), log=answer)
+
+    def statistics(self, kind: int, *, worker: str = CURRENT) -> Iterator[dict[str, str]]:
+        """`show stat` of FRONTENDS or SERVERS, a row each. An old worker that has just ended has none."""
+        text = self.ask(f"show stat -1 {kind} -1", worker=worker)
+        if text.startswith("# "):
+            yield from csv.DictReader(text.removeprefix("# ").splitlines())
+
+    def _exchange(self, command: str, timeout: timedelta) -> str:
+        if "\n" in command:
+            raise ValueError("a command is one line")
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(timeout.total_seconds())
+                connection.connect(str(self._path))
+                connection.sendall(command.encode() + b"\n")
+                # The master keeps the connection open after its answer unless it sees the end of ours.
+                connection.shutdown(socket.SHUT_WR)
+                return b"".join(iter(lambda: connection.recv(65536), b"")).decode(errors="replace")
+        except OSError as problem:
+            raise ProxyUnavailable(
+                f"The proxy does not answer on {self._path}: {problem}.", remedy="Call ensure_running, then try again."
+            ) from problem
