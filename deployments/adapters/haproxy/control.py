@@ -79,6 +79,10 @@ class Control:
         """Check a server that was added, and aim the preview route at it."""
         self._command("enable", fence, service, instance)
 
+    def vouch(self, service: str, instance: str, *, fence: int) -> None:
+        """Say that an instance accepts connections, before HAProxy's own first check."""
+        self._command("vouch", fence, service, instance)
+
     def quiesce(self, service: str, instance: str, *, fence: int) -> bool:
         """Take a server without weight into maintenance; False when it is not there."""
         return self._command("quiesce", fence, service, instance) != "GONE"

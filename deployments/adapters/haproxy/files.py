@@ -26,7 +26,7 @@ class ProxyFiles:
     """Reads and writes them; every write replaces a file in one step."""
 
     def __init__(self, environment: str, state_directory: Path, run_directory: Path) -> None:
-        """Sockets go into `run_directory`, whose path must be short; everything else into `state_directory`."""
+        """`run_directory`, whose path must be short, holds the socket and the pipe; `state_directory` the rest."""
         self.directory = state_directory / "proxy" / environment
         self.configuration = self.directory / "haproxy.cfg"
         self.instances = self.directory / "instances.jsonl"
@@ -36,19 +36,18 @@ class ProxyFiles:
         self.meter_directory = state_directory / "meter" / environment
         self.fence = self.directory / "fence"
         self.master_socket = run_directory / f"{environment}.proxy"
-        self.meter_socket = run_directory / f"{environment}.meter"
+        self.request_pipe = run_directory / f"{environment}.requests"
         self._handover = self.directory / "handover.lua"
-        self._paths = Paths(_LUA, self.fence, self._handover, self.meter_socket)
+        self._paths = Paths(_LUA, self.fence, self._handover)
 
     def prepare(self) -> None:
         """Make the directories and a first configuration, and remove what a writer that was killed left behind.
 
         A split in the file is skipped by a fresh start and so harmless, but the file should say what it means.
-        Raises Refused when a socket's path would be too long.
+        Raises Refused when the socket's path would be too long.
         """
-        for path in (self.master_socket, self.meter_socket):
-            if len(os.fsencode(path)) > _LONGEST_SOCKET:
-                raise Refused(f"{path} is too long for a socket.", remedy="Choose a shorter run directory.")
+        if len(os.fsencode(self.master_socket)) > _LONGEST_SOCKET:
+            raise Refused(f"{self.master_socket} is too long for a socket.", remedy="Choose a shorter run directory.")
         for directory in (self.directory, self.master_socket.parent):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.changing():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from deployments.adapters.haproxy.control import Control, NotUpYet, Server, no_instance_left
@@ -47,6 +49,7 @@ class Instances:
         if known is None:
             self._add(service, endpoint)
             self._control.enable(service, endpoint.instance, fence=fence)
+        self._vouch_if_listening(service, endpoint.instance, endpoint.port, fence)
 
     def detach(self, service: str, instance: str, *, fence: int) -> None:
         """Cut what is open, in old workers too, and forget the server."""
@@ -78,7 +81,7 @@ class Instances:
         """One command does it. Before, an instance that gains weight is given a moment for its first check."""
         require_names(service)
         require_weights(weights)
-        holds_within(lambda: self._newcomers_are_up(service, weights), CHECK_PATIENCE)
+        holds_within(lambda: self._newcomers_are_up(service, weights, fence), CHECK_PATIENCE)
         if not holds_within(lambda: self._has_set(service, weights, fence), UP_PATIENCE):
             raise no_instance_left(service)
 
@@ -105,9 +108,18 @@ class Instances:
                     sessions[row["svname"]] += int(row["scur"])
         return sessions
 
-    def _newcomers_are_up(self, service: str, weights: Mapping[str, int]) -> bool:
-        servers = self._servers(service)
-        return all(server.is_up or server.weight > 0 for name, server in servers.items() if weights.get(name, 0) > 0)
+    def _newcomers_are_up(self, service: str, weights: Mapping[str, int], fence: int) -> bool:
+        servers = self._servers(service).values()
+        gaining = [server for server in servers if weights.get(server.instance, 0) > 0 and server.weight == 0]
+        away = [server for server in gaining if not server.is_up]
+        for server in away:
+            self._vouch_if_listening(service, server.instance, server.port, fence)
+        return not away
+
+    def _vouch_if_listening(self, service: str, instance: str, port: int, fence: int) -> None:
+        """HAProxy's first check of a new server may be a second away; a connection made here counts as well."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            self._control.vouch(service, instance, fence=fence)
 
     def _has_set(self, service: str, weights: Mapping[str, int], fence: int) -> bool:
         try:

@@ -65,7 +65,7 @@ class ProxyProcess:
 
     def _ensure_meter(self) -> None:
         files = self._files
-        arguments = (files.meter_directory, files.instances, files.meter_socket, files.master_socket)
+        arguments = (files.meter_directory, files.instances, files.request_pipe, files.master_socket)
         command = [sys.executable, "-m", "deployments.adapters.meter", *map(str, arguments)]
         self._host.ensure_service(self._meter_name, command, self._variables, files.meter_log)
 
@@ -78,4 +78,11 @@ class ProxyProcess:
             "-f",
             str(self._files.configuration),
         ]
-        return [sys.executable, "-m", launch.__name__, str(self._files.running_lock), *haproxy]
+        launching = [
+            sys.executable,
+            "-m",
+            launch.__name__,
+            str(self._files.running_lock),
+            str(self._files.request_pipe),
+        ]
+        return [*launching, *haproxy]

@@ -16,8 +16,11 @@ from deployments.adapters.haproxy.names import FULL_WEIGHT
 from deployments.domain.ports import Endpoint, RouteDeclaration
 
 _ROUTE_LINE = "# fairlead-route: "
+LOG_DESCRIPTOR = 9
+"""The pipe to the meter, which HAProxy and every worker inherit."""
+
 _IF_RELOADED = ".if defined(HAPROXY_MWORKER_REEXEC)"
-_CHECK = "check inter 1s fastinter 200ms downinter 500ms rise 1 fall 3"
+_CHECK = "check inter 1s fastinter 200ms downinter 200ms rise 1 fall 3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,6 @@ class Paths:
     lua: Path
     fence: Path
     handover: Path
-    meter_socket: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,7 @@ class LiveService:
 
 def render(routes: Sequence[RouteDeclaration], paths: Paths, *, live: Mapping[str, LiveService] | None = None) -> str:
     """The whole file. With `live`, a worker started by a reload serves that; one started afresh serves the routes."""
-    sections = [
-        _HEAD,
-        _global(routes, paths, has_live=live is not None),
-        _METER.format(socket=paths.meter_socket),
-        _DEFAULTS,
-    ]
+    sections = [_HEAD, _global(routes, paths, has_live=live is not None), _DEFAULTS]
     in_order = sorted(routes, key=lambda route: route.service)
     services = [_service(route, None if live is None else live.get(route.service)) for route in in_order]
     return "\n".join([*sections, *services])
@@ -105,7 +102,8 @@ def _service(route: RouteDeclaration, live: LiveService | None) -> str:
             _ROUTE_LINE + json.dumps(asdict(route)),
             f"frontend {route.service}",
             f"    bind 127.0.0.1:{route.port}",
-            "    log ring@meter format raw daemon",
+            f"    log fd@{LOG_DESCRIPTOR} format raw daemon",
+            _LOG_FORMAT,
             f"    default_backend {route.service}",
             f"backend {route.service}",
             f"    http-request lua.hold {route.service} if {{ srv_is_up({route.service}/_gate) }}",
@@ -157,16 +155,6 @@ _GLOBAL = """global
     tune.lua.forced-yield 10000000
 """
 
-# A stream to the meter with a buffer in memory: what the meter misses while it restarts waits here.
-_METER = """ring meter
-    format raw
-    maxlen 1024
-    size 4194304
-    timeout connect 1s
-    timeout server 30s
-    server meter 'unix@{socket}' log-proto legacy
-"""
-
 # Only a connection that could not be made is tried again (elsewhere, if there is another instance): nothing has reached
 # a server then. A request that reached one is never repeated. http-server-close gives each request a connection of its
 # own to the instance: on a kept one, an instance that closes it as the next request arrives loses that request.
@@ -190,5 +178,7 @@ _DEFAULTS = """defaults
     option dontlognull
     option forwardfor
     balance roundrobin
-    log-format "%[date] %pid %f %s %ST %Ta %ts"
 """
+
+# What the meter reads: second, process, service, instance, status, milliseconds, how it ended.
+_LOG_FORMAT = '    log-format "%[date] %pid %f %s %ST %Ta %ts"'

@@ -1,19 +1,19 @@
-"""The meter's process: reads the proxy's log from a socket, and writes what it counted to disk twice a second.
+"""The meter's process: reads the proxy's log from a pipe, and writes what it counted to disk twice a second.
 
-HAProxy connects here, keeps what it cannot send in a buffer, and connects again after the meter restarted. What a
-killed meter had read and not written is lost, and shows as lost: the counters of HAProxy know better.
+What it does not read waits in the pipe, also while the meter restarts. What a killed meter had read and not written is
+lost, and shows as lost: the counters of HAProxy know better.
 
-Run as `python -m deployments.adapters.meter DIRECTORY INSTANCES LISTEN PROXY`: where readings go, the file that names
-the revision of each instance, the socket to listen on, and HAProxy's master socket.
+Run as `python -m deployments.adapters.meter DIRECTORY INSTANCES PIPE PROXY`: where readings go, the file that names the
+revision of each instance, the pipe into which HAProxy logs requests, and HAProxy's master socket.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import selectors
+import os
+import select
 import signal
-import socket
 import sys
 import time
 from contextlib import suppress
@@ -60,16 +60,15 @@ class Revisions:
 class MeterProcess:
     """One loop: read what came, and write at intervals."""
 
-    def __init__(self, directory: Path, instances: Path, listen: Path, proxy: Path) -> None:
+    def __init__(self, directory: Path, instances: Path, pipe: Path, proxy: Path) -> None:
         """Goes on where the meter before it stopped."""
         self._journal = Journal(directory)
         last = next(self._journal.newest_first(), None) or Flush(written=0.0)
         self._tally = Tally(Revisions(instances).find, counted=last.counted)
         self._losses = Losses(Runtime(proxy, timeout=timedelta(seconds=2)), answered=last.answered)
         self._lost = last.lost
-        self._selector = selectors.DefaultSelector()
-        self._unread: dict[socket.socket, bytes] = {}
-        self._listen(listen)
+        self._pipe = _open_pipe(pipe)
+        self._torn = b""
         self._is_asked_to_stop = False
 
     def stop(self, _signal: int, _frame: FrameType | None) -> None:
@@ -91,40 +90,13 @@ class MeterProcess:
         self._read(0.0)
         self._flush()
 
-    def _listen(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.setblocking(False)
-        listener.bind(str(path))
-        path.chmod(0o600)
-        listener.listen(16)
-        self._selector.register(listener, selectors.EVENT_READ, self._accept)
-
     def _read(self, patience: float) -> None:
         """Wait for the first bytes, then take what there is."""
-        for key, _ in self._selector.select(patience):
-            key.data(key.fileobj)
-
-    def _accept(self, listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        connection.setblocking(False)
-        self._unread[connection] = b""
-        self._selector.register(connection, selectors.EVENT_READ, self._receive)
-
-    def _receive(self, connection: socket.socket) -> None:
-        try:
-            received = connection.recv(_READ_BYTES)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            received = b""
-        if not received:
-            self._selector.unregister(connection)
-            self._tally.add([self._unread.pop(connection)])
-            connection.close()
-            return
-        *lines, self._unread[connection] = (self._unread[connection] + received).split(b"\n")
-        self._tally.add(lines)
+        select.select([self._pipe], [], [], patience)
+        with suppress(BlockingIOError):
+            while received := os.read(self._pipe, _READ_BYTES):
+                *lines, self._torn = (self._torn + received).split(b"\n")
+                self._tally.add(lines)
 
     def _flush(self) -> None:
         """Write what is new. A full disk keeps it in memory until there is space."""
@@ -147,12 +119,19 @@ class MeterProcess:
         self._tally.forget_rows()
 
 
-def main(directory: str, instances: str, listen: str, proxy: str) -> None:
+def _open_pipe(path: Path) -> int:
+    """Open for writing, too: then the pipe keeps what it holds while HAProxy restarts, and never ends."""
+    with suppress(FileExistsError):
+        os.mkfifo(path, 0o600)
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+
+def main(directory: str, instances: str, pipe: str, proxy: str) -> None:
     """Run until SIGTERM. A second meter of the same environment waits until the first ended."""
     Path(directory).mkdir(parents=True, exist_ok=True, mode=0o700)
     with lock_path(Path(directory)).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        process = MeterProcess(Path(directory), Path(instances), Path(listen), Path(proxy))
+        process = MeterProcess(Path(directory), Path(instances), Path(pipe), Path(proxy))
         signal.signal(signal.SIGTERM, process.stop)
         process.run()
 

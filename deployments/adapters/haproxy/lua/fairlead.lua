@@ -72,7 +72,7 @@ end
 local function is_up(service, name, server)
   local stats = server:get_stats()
   local status = tostring(stats["status"])
-  if tostring(stats["check_status"]) == "L4OK" then state.proven[service .. "/" .. name] = true end
+  if stats["check_status"] == "L4OK" then state.proven[service .. "/" .. name] = true end
   if status:find("^UP") == nil and status:find("^DRAIN") == nil and status ~= "no check" then return false end
   return state.proven[service .. "/" .. name] == true
 end
@@ -231,6 +231,11 @@ function commands.enable(fence, service, instance)
   server:set_ready()
   server:check_enable()
   aim_preview(service)
+  return "OK"
+end
+
+function commands.vouch(fence, service, instance)
+  if state.order[service] then state.proven[service .. "/" .. instance] = true end
   return "OK"
 end
 
