@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.fakes.database"]
+pytest_plugins = ["tests.fakes.database", "tests.fakes.prefect_server"]
 
 # Short, because the path of a Unix socket ends at 107 bytes and the checkout's own path may be long.
 RUN_DIRECTORY = Path(tempfile.mkdtemp(prefix="fl-", dir="/tmp"))
