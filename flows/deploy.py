@@ -45,7 +45,7 @@ async def deploy(
 ) -> dict[str, Any]:
     """Bring the environment to the specification: completely, or not at all.
 
-    Returns the deployment's id, name and status. Raises the error that ended it, after everything it had touched is back.
+    Returns the deployment's id, name and status. Raises what ended it, after everything it had touched is back.
     """
     log = get_run_logger()
     conductor = Conductor(world_of_this_process())
@@ -66,7 +66,9 @@ async def deploy(
         status = await in_thread(conductor.fail, run, error)
         log.error("deployment %s ended %s: %s", run.deployment, status, error)
         if status is not DeploymentStatus.COMPLETED:
-            await acreate_markdown_artifact(markdown_report(run, status, error), key="report", description="What happened")
+            await acreate_markdown_artifact(
+                markdown_report(run, status, error), key="report", description="What happened"
+            )
             raise
     finally:
         RUNS.pop(run.deployment, None)

@@ -1,7 +1,7 @@
 """Flow-level state hooks: they call the driver's recovery, which finishes what is left or finds nothing to do.
 
-A hook may run in the flow's process, in a new one, several times or not at all; the reconciler does the same work where it
-did not run. Argument names are fixed: a worker calls hooks by keyword.
+A hook may run in the flow's process, in a new one, several times or not at all; the reconciler does the same work
+where it did not run. Argument names are fixed: a worker calls hooks by keyword.
 """
 
 from __future__ import annotations

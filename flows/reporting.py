@@ -9,7 +9,8 @@ from deployments.driver.run import Run
 def plan_tables(run: Run) -> str:
     """The plan: what changes, in which order, how risky that is."""
     plan = run.plan
-    lines = [f"# Plan for {plan.environment}", "", "| service | change | version | revision | strategy |", "|---|---|---|---|---|"]
+    lines = [f"# Plan for {plan.environment}", ""]
+    lines += ["| service | change | version | revision | strategy |", "|---|---|---|---|---|"]
     lines += [
         f"| {c.service} | {c.kind} | {c.previous_version or 'none'} -> {c.version} | {c.revision} | {c.strategy} |"
         for c in plan.changes
@@ -17,9 +18,8 @@ def plan_tables(run: Run) -> str:
     lines += ["", f"**Risk {plan.risk_score} of 100**", ""]
     lines += [f"- {point.points}: {point.fact}" for point in plan.risk]
     lines += ["", "```mermaid", "graph LR"]
-    lines += [
-        f"  {dependency} --> {service.name}" for service in run.specification.services for dependency in service.dependencies
-    ]
+    services = run.specification.services
+    lines += [f"  {needed} --> {service.name}" for service in services for needed in service.dependencies]
     lines += ["```", "", "| step | after |", "|---|---|"]
     lines += [f"| {step.key} | {', '.join(step.after)} |" for step in plan.steps[:200]]
     return "\n".join(lines)
@@ -31,9 +31,7 @@ def markdown_report(run: Run, status: DeploymentStatus, error: BaseException | N
     if error is not None:
         lines += [f"**Cause:** {error}", ""]
     lines += ["| service | version | revision | instances |", "|---|---|---|---|"]
-    lines += [
-        f"| {c.service} | {c.version} | {c.revision} | {', '.join(c.instances)} |" for c in run.plan.changes
-    ]
+    lines += [f"| {c.service} | {c.version} | {c.revision} | {', '.join(c.instances)} |" for c in run.plan.changes]
     lines += ["", "| step | proof |", "|---|---|"]
     lines += [f"| {key} | {brief(values)} |" for key, values in run.receipts.items()]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The runs this process holds, by deployment. Tasks take names as parameters, never the run itself: it cannot be sent anywhere."""
+"""The runs this process holds, by deployment. Tasks take names as parameters: a run itself cannot be sent anywhere."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def held(deployment: str) -> Run:
 
 
 async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
-    """Do blocking work beside the event loop, and see it through: a cancelled wait leaves no thread behind unobserved."""
+    """Do blocking work beside the event loop."""
     return await asyncio.get_running_loop().run_in_executor(THREADS, lambda: work(*arguments))

@@ -1,8 +1,8 @@
-"""One Prefect task per kind of step. Each performs one journalled step of the driver, and is safe to run twice: a step with a
-receipt is not repeated, and one in doubt looks at the world first.
+"""One Prefect task per kind of step. Each performs one journalled step of the driver, and is safe to run twice: a step
+with a receipt is not repeated, and one in doubt looks at the world first.
 
-Prefect does not retry these: the driver repeats what may be repeated, by the family of the error, under one intent. Nothing
-here is cached: builds are found by their digest, and what moves traffic is always done.
+Prefect does not retry these: the driver repeats what may be repeated, by the family of the error, under one intent.
+Nothing here is cached: builds are found by their digest, and what moves traffic is always done.
 """
 
 from __future__ import annotations

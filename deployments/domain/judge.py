@@ -39,7 +39,9 @@ def judge_reading(reading: MeterReading, criteria: SuccessCriteria) -> Judgement
     return Judgement(reading.service, Verdict.GOOD, f"{errors} errors in {requests} requests", requests, errors)
 
 
-def judge(report: MeterReport, criteria: SuccessCriteria, revisions: Iterable[tuple[str, str]]) -> tuple[Judgement, ...]:
+def judge(
+    report: MeterReport, criteria: SuccessCriteria, revisions: Iterable[tuple[str, str]]
+) -> tuple[Judgement, ...]:
     """Every (service, revision) of a deployment. A meter that is away, or lost more than 1 %, measured nothing."""
     by_revision = {(reading.service, reading.revision): reading for reading in report.readings}
     counted = sum(reading.requests for reading in report.readings)

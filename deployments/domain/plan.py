@@ -101,7 +101,9 @@ class Plan:
         raise KeyError(service)
 
 
-def ready_steps(steps: Iterable[Step], done: frozenset[str] | set[str], started: frozenset[str] | set[str]) -> list[Step]:
+def ready_steps(
+    steps: Iterable[Step], done: frozenset[str] | set[str], started: frozenset[str] | set[str]
+) -> list[Step]:
     """Steps of the given ones that are not started and whose predecessors among them are all done."""
     steps = tuple(steps)
     here = {step.key for step in steps}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from deployments.domain.errors import Refused
 from deployments.domain.facts import Facts, RunningRelease
@@ -54,7 +55,7 @@ def activation_edges(specification: DeploymentSpecification) -> dict[str, list[s
     """What each service waits for: its dependencies, and the one before it in a given activation order."""
     edges = {service.name: list(service.dependencies) for service in specification.services}
     order = [name for name in specification.activation_order if name in edges]
-    for earlier, later in zip(order, order[1:], strict=False):
+    for earlier, later in pairwise(order):
         if earlier not in edges[later]:
             edges[later].append(earlier)
     return edges
@@ -231,7 +232,9 @@ class PlanBuilder:
             before = [self.shift(change, stage, len(stages), attached)]
         if rules.has_hold and change.previous and self.has_route(change):
             key = f"release:{change.service}"
-            before = [self.add(Phase.DEPLOYMENT, key, ReleaseTraffic(change.service), after=before, service=change.service)]
+            before = [
+                self.add(Phase.DEPLOYMENT, key, ReleaseTraffic(change.service), after=before, service=change.service)
+            ]
         self.last[change.service] = before[0]
 
     def stop_old(self, change: ServiceChange, service: ServiceSpecification, before: list[str]) -> list[str]:
@@ -256,7 +259,9 @@ class PlanBuilder:
                 starting = StartInstance(name, instance, change.revision)
                 after = [self.add(Phase.DEPLOYMENT, f"start:{instance}", starting, after=after, service=name)]
             after = [
-                self.add(Phase.DEPLOYMENT, f"healthy:{instance}", AwaitHealthy(name, instance), after=after, service=name)
+                self.add(
+                    Phase.DEPLOYMENT, f"healthy:{instance}", AwaitHealthy(name, instance), after=after, service=name
+                )
             ]
             if self.has_route(change):
                 attaching = AttachInstance(name, instance)
@@ -295,7 +300,9 @@ class PlanBuilder:
         phase = Phase.COMPLETION
         stable = self.add(phase, "stable", MarkStable(tuple(c.service for c in changes)))
         promoted = [
-            self.add(phase, f"promote:{c.service}", PromoteRoute(c.service, c.instances), after=[stable], service=c.service)
+            self.add(
+                phase, f"promote:{c.service}", PromoteRoute(c.service, c.instances), after=[stable], service=c.service
+            )
             for c in changes
             if self.has_route(c)
         ]

@@ -85,7 +85,7 @@ class Proxy(Protocol):
         """What is attached now, weights and open sessions as the proxy reports them."""
 
     def set_weights(self, service: str, weights: Mapping[str, int], *, fence: int) -> None:
-        """Set weights by instance, raising first and lowering after (make before break), fence checked inside the proxy.
+        """Set weights by instance, raising first, lowering after (make before break).
 
         Attached instances that are not named get weight 0. Raises Broken when it would leave no instance with weight
         while there was one before.
@@ -97,10 +97,8 @@ class Proxy(Protocol):
     def unhold(self, service: str, *, fence: int) -> None:
         """Let held requests go on to the instances with weight."""
 
-    def arm_handle(
-        self, weights: Mapping[str, Mapping[str, int]], time_to_live: timedelta, *, fence: int
-    ) -> None:
-        """Arm (or arm anew with other weights): after `time_to_live` without renewal the proxy sets these weights itself."""
+    def arm_handle(self, weights: Mapping[str, Mapping[str, int]], time_to_live: timedelta, *, fence: int) -> None:
+        """Arm, or arm anew: after `time_to_live` without renewal the proxy sets these weights itself."""
 
     def renew_handle(self, time_to_live: timedelta, *, fence: int) -> None:
         """Start the time to live again. Raises HandleTripped when it fired."""
@@ -182,7 +180,7 @@ class Supervisor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SourceLock:
-    """A source resolved to content: `digest` is sha256 over it; `entries` are `name==version --hash` lines or file hashes."""
+    """A source resolved to content: `digest` is sha256 over it; `entries` are requirement lines or file hashes."""
 
     kind: str
     digest: str
@@ -222,7 +220,7 @@ class Builder(Protocol):
         """Resolve to a lock. Raises SourceUnavailable, or Refused when the source does not exist or does not match."""
 
     def ensure_built(self, request: BuildRequest) -> BuiltRelease:
-        """Build once in an isolated directory, moved into place when complete. Raises BuildFailed with the log's tail."""
+        """Build once in an isolated directory, complete or not there. Raises BuildFailed with the log's tail."""
 
     def find(self, digest: str) -> BuiltRelease | None:
         """The release when it is complete on disk."""
@@ -309,7 +307,7 @@ class Prober(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MeterReading:
-    """Requests of one revision of one service in a span. Latencies in milliseconds; percentiles by bucket upper bound."""
+    """Requests of one revision in a span. Latencies in milliseconds; percentiles by bucket upper bound."""
 
     service: str
     revision: str

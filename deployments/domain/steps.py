@@ -292,5 +292,3 @@ class Receipt:
 
     step: str
     values: Mapping[str, object]
-
-

@@ -1,8 +1,8 @@
 """Plans the way back from what the journal says has happened, or may have.
 
-Traffic first: every service whose old instances still run gets them back in the first steps, before anything is stopped.
-Then, in reverse order of the dependencies, what this deployment made is taken away. A step with an intent and no receipt is
-treated as done: every undo action is fine with finding nothing.
+Traffic first: every service whose old instances still run gets them back in the first steps, before anything is
+stopped. Then, in reverse order of the dependencies, what this deployment made is taken away. A step with an intent and
+no receipt is treated as done: every undo action is fine with finding nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ReturnTraffic:
 
 @dataclass(frozen=True, slots=True)
 class RestartPrevious:
-    """Hold requests, stop the new instances, start the stopped old ones, await them, give them the traffic (recreate)."""
+    """Hold requests, stop the new instances, start the old ones again, give them the traffic (recreate)."""
 
     service: str
     instances: tuple[str, ...]
@@ -121,7 +121,7 @@ def plan_undo(plan: Plan, journal: Mapping[str, Mapping[str, object] | None]) ->
 
 
 def undo_traffic(plan: Plan, touched: list[Step]) -> list[UndoStep]:
-    """Traffic back to the old instances, the last service moved first; recreated services after those that are instant."""
+    """Traffic back to the old instances, the last service first; recreated services after the instant ones."""
     instant, slow = [], []
     moved = {s.service for s in touched if isinstance(s.action, ShiftTraffic | HoldTraffic | StopInstance)}
     for change in reversed(in_wave_order(plan)):
@@ -145,10 +145,8 @@ def restart(change: ServiceChange, touched: list[Step]) -> RestartPrevious:
     return RestartPrevious(change.service, change.previous, stopped, new, seconds)
 
 
-def undo_rest(
-    plan: Plan, touched: list[Step], journal: Mapping[str, Mapping[str, object] | None]
-) -> list[UndoStep]:
-    """What was made, taken away: routes nobody had before, instances in reverse dependency order, files and resources."""
+def undo_rest(plan: Plan, touched: list[Step], journal: Mapping[str, Mapping[str, object] | None]) -> list[UndoStep]:
+    """What was made, taken away: new routes, instances in reverse dependency order, files and resources."""
     instances, routes, rest = [], [], []
     depth = {name: index for index, wave in enumerate(plan.waves) for name in wave}
     for step in reversed(touched):

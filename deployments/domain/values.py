@@ -44,7 +44,7 @@ def worst(*verdicts: Verdict) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """What one validator found. `is_complete` is False when the rule could not be judged, which never counts as passed."""
+    """What one validator found. `is_complete` is False when it could not be judged, which never counts as passed."""
 
     is_valid: bool
     severity: Severity

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import Any
 
+from deployments.domain.entities import Deployment
+from deployments.domain.environment import Permission
 from deployments.domain.errors import Conflict, InvalidSpecification, LeaseLost, SecurityError
 from deployments.domain.facts import Principal
-from deployments.domain.environment import Permission
-from deployments.domain.entities import Deployment
 from deployments.domain.reading import parse_specification
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.status import DeploymentStatus, Reason
 from deployments.driver.keeping import LeaseKeeper
-from deployments.driver.opening import Request, open_deployment, owner_name, resume, wait_for_lease
+from deployments.driver.opening import Request, open_deployment, owner_name, resume
+from deployments.driver.queueing import wait_for_lease
 from deployments.driver.recovery import end, fail
 from deployments.driver.run import Run
 from deployments.driver.world import World
@@ -132,7 +134,7 @@ ORDER = (
 
 
 def reparse(specification: DeploymentSpecification) -> DeploymentSpecification:
-    """Judge the rules that cross fields as well: a trigger's parameters passed only the form. Raises InvalidSpecification."""
+    """Judge the rules that cross fields too: a trigger's parameters passed only the form."""
     outcome = parse_specification(specification.model_dump(mode="json", by_alias=True, exclude_unset=True))
     if outcome.specification is None:
         lines = "; ".join(str(problem) for problem in outcome.problems)
@@ -142,6 +144,4 @@ def reparse(specification: DeploymentSpecification) -> DeploymentSpecification:
 
 def operating_system_user() -> Principal:
     """Who this process runs as."""
-    import getpass
-
     return Principal(getpass.getuser())

@@ -1,4 +1,4 @@
-"""Gathers the facts that a plan is made from. Only looks; the one thing it makes is what resolving a source leaves in a cache."""
+"""Gathers the facts that a plan is made from. Only looks: resolving a source may fill a cache, nothing else is made."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from deployments.domain.entities import Instance, InstanceLife
 from deployments.domain.errors import DeploymentError, Refused, Unavailable
 from deployments.domain.facts import Facts, Principal, RunningRelease
+from deployments.domain.planning import resource_key
 from deployments.domain.ports import (
     Endpoint,
     InstanceState,
-    ProbeRequest,
     Prober,
+    ProbeRequest,
     ResourceRequest,
     RouteDeclaration,
     SourceLock,
@@ -22,7 +23,6 @@ from deployments.domain.ports import (
 from deployments.domain.revisions import release_of
 from deployments.domain.spec.service import ServiceSpecification
 from deployments.domain.spec.specification import DeploymentSpecification
-from deployments.domain.planning import resource_key
 from deployments.driver.effects.preparation import source_of
 from deployments.driver.world import World
 from deployments.store.stables import StableRelease
@@ -150,7 +150,8 @@ def ports_taken(
     taken = set()
     for service in services:
         known = routes.get(service.name)
-        if service.port and (known is None or known.port != service.port):
-            if prober.probe(ProbeRequest(kind="tcp", port=service.port, timeout=timedelta(seconds=1))).is_good:
-                taken.add(service.port)
+        if service.port is None or (known and known.port == service.port):
+            continue
+        if prober.probe(ProbeRequest(kind="tcp", port=service.port, timeout=timedelta(seconds=1))).is_good:
+            taken.add(service.port)
     return frozenset(taken)

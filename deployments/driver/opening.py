@@ -11,7 +11,6 @@ from pathlib import Path
 
 from deployments.domain.codec import plan_from_json
 from deployments.domain.entities import Deployment
-from deployments.domain.errors import Cancelled, DeadlinePassed, LeaseHeld
 from deployments.domain.facts import Principal
 from deployments.domain.plan import Plan
 from deployments.domain.spec.specification import DeploymentSpecification
@@ -77,28 +76,6 @@ def take_lease(world: World, environment: str, owner: str) -> Lease:
     world.supervisor.ensure_running()
     proxy.ensure_running(fence=lease.fence)
     return lease
-
-
-def wait_for_lease(world: World, deployment: Deployment, owner: str) -> Lease:
-    """Wait in the queue until the environment is free; what was left by a lost controller is taken up first."""
-    from deployments.driver.reconciling import reconcile_environment
-
-    clock, environment = world.clock, deployment.environment
-    end = clock.monotonic() + world.timings.queue.total_seconds()
-    while True:
-        reconcile_environment(world, environment, excluding=deployment.id)
-        try:
-            return take_lease(world, environment, owner)
-        except LeaseHeld as error:
-            command = world.records.commands.pending(deployment.id)
-            if command is not None:
-                raise Cancelled(f"{command.by} asked to {command.kind}.", by=command.by) from error
-            if clock.monotonic() > end:
-                raise DeadlinePassed(
-                    f"{environment} was not free within {world.timings.queue}: {error.message}",
-                    remedy="Wait for the other deployment, or cancel it.",
-                ) from error
-        clock.sleep(world.timings.poll * 4)
 
 
 def resume(world: World, record: Deployment, lease: Lease) -> Run:

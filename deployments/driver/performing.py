@@ -1,8 +1,8 @@
 """Performs one journalled step: intent, effect, receipt.
 
-The intent is committed before the effect and the receipt after it, each in a transaction that locks the lease's row: a
-process that lost its lease can write neither. A step that was left in doubt, with an intent and no receipt, is performed
-again: every effect looks at the world first and makes only what is missing, so that the second time finds the first.
+The intent is committed before the effect and the receipt after it, each in a transaction that locks the lease's row:
+a process that lost its lease can write neither. A step that was left in doubt, with an intent and no receipt, is
+performed again: every effect looks at the world first and makes only what is missing, so the second finds the first.
 """
 
 from __future__ import annotations

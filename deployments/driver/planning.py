@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 
 from deployments.domain.codec import plan_to_json
 from deployments.domain.errors import Quarantined, SecurityError, ValidationFailed
-from deployments.domain.planning import plan_deployment
 from deployments.domain.plan import ChangeKind, Plan
+from deployments.domain.planning import plan_deployment
 from deployments.domain.revisions import digest_of
 from deployments.domain.validators.table import validate_all
 from deployments.domain.values import Category, ValidationResult
@@ -40,9 +40,7 @@ def make_plan(run: Run) -> None:
     if run.facts.missing_paths:
         wrong = "; ".join(f"{name}: {message}" for name, message in run.facts.missing_paths.items())
         raise ValidationFailed(f"A source cannot be resolved: {wrong}", remedy="Mend the source and deploy again.")
-    run.plan = plan_deployment(
-        run.specification, run.facts, deployment=run.deployment, is_rollback=run.is_rollback
-    )
+    run.plan = plan_deployment(run.specification, run.facts, deployment=run.deployment, is_rollback=run.is_rollback)
     run.locks = dict(run.facts.locks)
     run.has_plan = True
     run.world.records.deployments.save_plan(
@@ -95,8 +93,8 @@ def refuse_quarantined(plan: Plan, quarantined: Mapping[str, str]) -> None:
         reason = quarantined.get(change.revision)
         if reason and change.kind is not ChangeKind.UNCHANGED:
             raise Quarantined(
-                f"{change.service} {change.version} (revision {change.revision}) was rolled back here before: {reason}",
-                remedy=f"Change the service, or lift it: fairlead environment lift {plan.environment} {change.revision} "
-                "--reason WHY.",
+                f"{change.service} {change.version} (revision {change.revision}) was rolled back here: {reason}",
+                remedy="Change the service, or lift it: "
+                f"fairlead environment lift {plan.environment} {change.revision} --reason WHY.",
                 revision=change.revision,
             )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from deployments.domain.errors import Conflict, DeploymentError, LeaseHeld, LeaseLost, Unavailable
 from deployments.domain.entities import Deployment, InstanceLife
+from deployments.domain.errors import Conflict, DeploymentError, LeaseHeld, LeaseLost, Unavailable
 from deployments.domain.status import DeploymentStatus
 from deployments.driver.keeping import LeaseKeeper
 from deployments.driver.opening import owner_name, resume, take_lease

@@ -1,7 +1,7 @@
 """The way back, and the way on for what nobody drives: works from the journal alone, with Prefect gone.
 
-Failing and the plan to undo are one transaction; then traffic moves first. Every undo step is journalled like a step forward,
-so that a way back that is cut short is taken up where it stopped by whoever comes next.
+Failing and the plan to undo are one transaction; then traffic moves first. Every undo step is journalled like a step
+forward, so that a way back that is cut short is taken up where it stopped by whoever comes next.
 """
 
 from __future__ import annotations
@@ -83,7 +83,11 @@ def undo_all(run: Run, undo: tuple[UndoStep, ...], *, quarantine: bool, message:
         for change in run.plan.changes:
             if change.instances and not change.reused and change.kind != "unchanged":
                 run.world.records.quarantine.add(
-                    run.lease, revision=change.revision, service=change.service, deployment=run.deployment, reason=message
+                    run.lease,
+                    revision=change.revision,
+                    service=change.service,
+                    deployment=run.deployment,
+                    reason=message,
                 )
     records.advance(run.lease, run.deployment, DeploymentStatus.ROLLED_BACK)
     return end(run, DeploymentStatus.ROLLED_BACK)
@@ -126,7 +130,8 @@ def patiently(run: Run, once: Callable[[], None]) -> None:
     """Repeat through Unavailable, and take a higher fence when the data plane has seen one."""
     for delay in (*UNDO_DELAYS, None):
         try:
-            return once()
+            once()
+            return
         except (HandleTripped, StaleFence):
             if delay is None:
                 raise

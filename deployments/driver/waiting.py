@@ -16,5 +16,5 @@ def wait_until(run: Run, holds: Callable[[], bool], deadline: timedelta) -> bool
         run.interruption.check()
         if clock.monotonic() >= end:
             return False
-        clock.sleep(run.world.timings.poll)
+        clock.sleep(run.world.poll)
     return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from deployments.domain.ports import Builder, Machine, Meter, Prober, Provisioner, Proxy, Supervisor
+from deployments.settings import Timings
 from deployments.store.records import Records
 
 
@@ -43,20 +44,6 @@ class SystemClock:
 
 
 @dataclass(frozen=True, slots=True)
-class Timings:
-    """Renew < lease < takeover < handle, or the settings are refused."""
-
-    renew: timedelta = timedelta(seconds=2)
-    lease: timedelta = timedelta(seconds=6)
-    takeover: timedelta = timedelta(seconds=15)
-    handle: timedelta = timedelta(seconds=30)
-    queue: timedelta = timedelta(minutes=30)
-    """How long a deployment waits for the environment's lease."""
-    poll: timedelta = timedelta(milliseconds=50)
-    """Between two looks at something that is awaited."""
-
-
-@dataclass(frozen=True, slots=True)
 class World:
     """The outside. `proxy` and `meter` are asked for by environment."""
 
@@ -70,5 +57,9 @@ class World:
     machine: Machine
     log_directory: Path
     python: str = "python3"
-    clock: Clock = SystemClock()
-    timings: Timings = Timings()
+    clock: Clock = field(default_factory=SystemClock)
+    timings: Timings = field(default_factory=Timings)
+    queue: timedelta = timedelta(minutes=30)
+    """How long a deployment waits for its environment."""
+    poll: timedelta = timedelta(milliseconds=50)
+    """Between two looks at something that is awaited."""

@@ -1,4 +1,4 @@
-"""The deployment phase: services in dependency order, everything independent in parallel; traffic moved by each strategy."""
+"""The deployment phase: services in dependency order, the independent in parallel; traffic moved by each strategy."""
 
 from __future__ import annotations
 

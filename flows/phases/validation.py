@@ -12,7 +12,7 @@ from tasks.validating import judge_rules_once, observe_and_plan
 
 @flow(name="validation", flow_run_name="validation of {deployment}", persist_result=False)
 async def validation(deployment: str) -> None:
-    """Raise ValidationFailed, SecurityError or Quarantined when a rule forbids the deployment or could not be judged."""
+    """Raise ValidationFailed, SecurityError or Quarantined when a rule forbids it or could not be judged."""
     await observe_and_plan(deployment)
     run = held(deployment)
     judged = await judge_rules_once(deployment, digest_of_inputs(run))

@@ -1,1 +1,1 @@
-"""One function per kind of action, listed in `table.py`: look, make what is missing, read back, return the values of the receipt."""
+"""One function per kind of action, listed in `table.py`: look, make what is missing, read back, return a receipt."""

@@ -98,14 +98,16 @@ def verify_integration(action: VerifyIntegration, run: Run) -> dict[str, object]
     probe = next((c.probe for c in dependency.health_checks if isinstance(c.probe, HttpProbe)), TcpProbe())
     port = next(route.port for route in run.proxy.routes() if route.service == action.dependency)
     request = probe_request(probe, port=port, timeout=timedelta(seconds=5))
+    detail = ""
     for _ in range(INTEGRATION_ATTEMPTS):
         run.interruption.check()
         outcome = run.world.prober.probe(request)
+        detail = outcome.detail
         if outcome.is_good:
-            return {"port": port, "detail": outcome.detail}
+            return {"port": port, "detail": detail}
         run.world.clock.sleep(timedelta(milliseconds=100))
     raise CheckFailed(
-        f"{action.service} needs {action.dependency}, which does not answer on its route: {outcome.detail}.",
+        f"{action.service} needs {action.dependency}, which does not answer on its route: {detail}.",
         service=action.service,
         dependency=action.dependency,
     )

@@ -46,7 +46,9 @@ def endpoints_of(run: Run, service: str, instances: tuple[str, ...]) -> tuple[En
 def promote_route(action: PromoteRoute, run: Run) -> dict[str, object]:
     """Give the new release everything (it has it, unless a controller died in between), and write it to disk."""
     change = run.plan.change(action.service)
-    set_weights(run, action.service, {**even(change.instances), **even(present(run, action.service, change.previous), 0)})
+    set_weights(
+        run, action.service, {**even(change.instances), **even(present(run, action.service, change.previous), 0)}
+    )
     run.proxy.promote(action.service, endpoints_of(run, action.service, change.instances), fence=run.fence)
     return {"instances": list(change.instances)}
 

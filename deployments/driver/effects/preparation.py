@@ -5,7 +5,13 @@ from __future__ import annotations
 from deployments.domain.ports import BuildRequest, ResourceRequest, RouteDeclaration
 from deployments.domain.programs import files_for
 from deployments.domain.spec.service import ServiceSpecification
-from deployments.domain.steps import BuildRelease, DeclareRoutes, ProvisionResource, RemoveTemporary, RenderConfiguration
+from deployments.domain.steps import (
+    BuildRelease,
+    DeclareRoutes,
+    ProvisionResource,
+    RemoveTemporary,
+    RenderConfiguration,
+)
 from deployments.driver.run import Run
 
 
