@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, column, func, select, table, text, update
+from sqlalchemy import Connection, Engine, Text, column, func, select, table, text, update
 from sqlalchemy.schema import CreateSchema
 
 from deployments.store.engine import address_of, make_engine
@@ -43,8 +43,8 @@ def present_version(engine: Engine) -> str | None:
 def _present_version(connection: Connection) -> str | None:
     if connection.scalar(text("SELECT to_regclass(:table)"), {"table": f"{SCHEMA}.{VERSION_TABLE}"}) is None:
         return None
-    version = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE, schema=SCHEMA)))
-    return None if version is None else str(version)
+    versions = connection.scalars(select(column("version_num", Text)).select_from(table(VERSION_TABLE, schema=SCHEMA)))
+    return versions.one_or_none()
 
 
 def _upgrade(engine: Engine) -> None:

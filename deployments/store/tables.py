@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -52,7 +54,7 @@ class TransactionId(UserDefinedType[str]):
         return "xid8"
 
 
-def _moment(name: str, *, nullable: bool = False, default: bool = False) -> Column[object]:
+def _moment(name: str, *, nullable: bool = False, default: bool = False) -> Column[datetime]:
     return Column(
         name, DateTime(timezone=True), nullable=nullable, server_default=text("clock_timestamp()") if default else None
     )
@@ -68,7 +70,8 @@ def _prose(name: str) -> Column[str]:
 
 
 def _json(name: str, *, nullable: bool = False) -> Column[object]:
-    return Column(name, JSONB, nullable=nullable, server_default=None if nullable else text("'{}'"))
+    kind = JSONB(none_as_null=nullable)
+    return Column(name, kind, nullable=nullable, server_default=None if nullable else text("'{}'"))
 
 
 def _reference(name: str, target: str, *, primary_key: bool = False, nullable: bool = False) -> Column[str]:
@@ -137,6 +140,7 @@ deployments = Table(
     _moment("updated_at", default=True),
     _moment("finished_at", nullable=True),
     UniqueConstraint("environment", "name"),
+    Index(None, "name"),
     Index(None, "created_at", "id"),
     Index(None, "environment", "created_at", "id"),
     Index(None, "project", "created_at", "id"),
@@ -168,7 +172,7 @@ journal = Table(
     _text("key", primary_key=True),
     Column("position", BigInteger, Identity(always=True), nullable=False),
     _json("action"),
-    Column("receipt", JSONB, nullable=True),
+    _json("receipt", nullable=True),
     _number("fence", BigInteger, default=None),
     _number("attempts", default=1),
     _moment("intended_at", default=True),
@@ -296,6 +300,7 @@ quarantine = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     _reference("environment", "environments.name"),
     _text("revision"),
+    _text("service"),
     _prose("reason"),
     _text("deployment", nullable=True),
     _moment("since", default=True),

@@ -145,6 +145,7 @@ def upgrade() -> None:
         schema="fairlead",
         postgresql_where=sa.text("flow_run IS NOT NULL"),
     )
+    op.create_index(op.f("ix_deployments_name"), "deployments", ["name"], unique=False, schema="fairlead")
     op.create_index(
         op.f("ix_deployments_parent"),
         "deployments",
@@ -234,6 +235,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("environment", sa.Text(), nullable=False),
         sa.Column("revision", sa.Text(), nullable=False),
+        sa.Column("service", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("deployment", sa.Text(), nullable=True),
         sa.Column("since", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
