@@ -1,6 +1,6 @@
 """The one grammar of placeholders: `{port}`, `{route.NAME}` and their like, in commands, variables and files.
 
-Only an exact token of a known word is a placeholder, so the braces of JSON, of templates and of shells stay as they are:
+Only an exact token of a known word is a placeholder; the braces of JSON, templates and shells stay as they are:
 
     {port}                 filled in
     {{port}}               stays, as {port}
@@ -57,7 +57,7 @@ class Placeholder:
 def fill(template: str, values: Mapping[str, str]) -> str:
     """The template with every placeholder replaced by its value; `values` is keyed as `Placeholder.key`.
 
-    Values are put in as they are: braces in them are not looked at again. Raises Refused for a placeholder without a value.
+    Values are put in as they are, their braces not looked at again. Raises Refused for a placeholder without a value.
     """
     if "{" not in template:
         return template

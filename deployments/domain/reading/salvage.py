@@ -1,0 +1,116 @@
+"""Makes a readable specification out of one with errors, so that the rules between fields are judged in the same pass.
+
+What is wrong is left out, or replaced by a stand-in where a part cannot be without it. What the rules find about a
+field that was replaced is not told: the person hears of each thing once.
+"""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+
+from pydantic import ValidationError
+
+from deployments.domain.reading.explaining import errors_of
+from deployments.domain.reading.places import Place, way_to
+from deployments.domain.spec.problems import Finding, Path
+from deployments.domain.spec.rules.table import findings_of
+from deployments.domain.spec.specification import DeploymentSpecification
+
+ROUNDS = 4
+STAND_IN_NAME = re.compile(r"`unreadable-(\d+)`")
+SOURCE = {"kind": "archive", "path": "unreadable", "sha256": "0" * 64}
+STAND_INS: dict[str, object] = {
+    "project": "unreadable",
+    "target_environment": "unreadable",
+    "version": "0",
+    "source": SOURCE,
+}
+
+
+def findings_between(data: object, error: ValidationError) -> list[Finding]:
+    """What the rules between fields find in the parts that can be read."""
+    bad = {way[-1].path for way in ways_of(error)}
+    specification = salvage(deepcopy(data), error)
+    if specification is None:
+        return []
+    return [in_words(finding) for finding in findings_of(specification) if not is_below(finding.path, bad)]
+
+
+def in_words(finding: Finding) -> Finding:
+    """With the place of a service whose name cannot be read, instead of its stand-in."""
+    message, remedy = (STAND_IN_NAME.sub(r"services[\1]", text) for text in (finding.message, finding.remedy))
+    return Finding(finding.path, message, remedy)
+
+
+def salvage(data: object, error: ValidationError) -> DeploymentSpecification | None:
+    """The specification without what is wrong with it; None when that leads nowhere. `data` is changed."""
+    for _ in range(ROUNDS):
+        for way in ways_of(error):
+            repair(data, way)
+        try:
+            return DeploymentSpecification.model_validate(data)
+        except ValidationError as left:
+            error = left
+    return None
+
+
+def ways_of(error: ValidationError) -> list[list[Place]]:
+    """The ways to the fields that an error is about."""
+    return [way_to(DeploymentSpecification, detail["loc"]) for detail in errors_of(error)]
+
+
+def repair(data: object, way: list[Place]) -> None:
+    """Take out the last field of the way, or the nearest one around it that can be taken out or replaced."""
+    for place in reversed(way[1:]):
+        leaf = place.path[-1]
+        holder = value_at(data, place.path[:-1])
+        if holder is None:
+            return
+        if isinstance(holder, dict) and not place.is_required:
+            holder.pop(leaf, None)
+            return
+        stand_in = stand_in_for(place.path)
+        if stand_in is not None and isinstance(holder, dict):
+            holder[leaf] = stand_in
+            return
+        if stand_in is not None and isinstance(holder, list) and isinstance(leaf, int):
+            holder[leaf] = stand_in
+            return
+
+
+def stand_in_for(path: Path) -> object:
+    """A value that reads, in place of one that a part cannot be without; None where there is none."""
+    match path:
+        case ("services",):
+            return [service_stand_in(0)]
+        case ("services", int(index)):
+            return service_stand_in(index)
+        case ("services", int(index), "name"):
+            return f"unreadable-{index}"
+        case ("services", int(), str(field)) | (str(field),):
+            return deepcopy(STAND_INS.get(field))
+        case _:
+            return None
+
+
+def service_stand_in(index: int) -> dict[str, object]:
+    """A service in place of one that is not even a mapping."""
+    return {"name": f"unreadable-{index}", "version": "0", "source": dict(SOURCE), "run_command": ["unreadable"]}
+
+
+def value_at(data: object, path: Path) -> object:
+    """The value at a path; None when it is not there any more."""
+    for step in path:
+        if isinstance(data, dict):
+            data = data.get(step)
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            return None
+    return data
+
+
+def is_below(path: Path, bad: set[Path]) -> bool:
+    """Whether the path is one of these, or within one."""
+    return any(path[:length] in bad for length in range(1, len(path) + 1))
