@@ -24,10 +24,11 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
 from deployments.domain.errors import Broken
+from deployments.domain.spec.specification import DeploymentSpecification
 
 PREFECT_YAML = Path(__file__).parent.parent / "prefect.yaml"
-ENVIRONMENT = "environment"
-"""The parameter that binds a deployment of the `deploy` flow to its environment."""
+SPECIFICATION, ENVIRONMENT = "specification", "target_environment"
+"""The parameter and its field that bind a deployment of the `deploy` flow to an environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,25 @@ class Declaration:
 
     def bound_to(self, environment: str) -> Declaration:
         """The same deployment for another environment."""
-        return replace(self, name=environment, parameters={**self.parameters, ENVIRONMENT: environment})
+        return replace(
+            self,
+            name=environment,
+            description=self.description.replace(f"`{self.environment}`", f"`{environment}`"),
+            parameters={**self.parameters, SPECIFICATION: {ENVIRONMENT: environment}},
+        )
+
+    @property
+    def environment(self) -> str | None:
+        """The environment it is bound to."""
+        bound = self.parameters.get(SPECIFICATION)
+        return bound.get(ENVIRONMENT) if isinstance(bound, dict) else None
 
 
 def declarations(file: Path = PREFECT_YAML, environments: Sequence[str] = ()) -> list[Declaration]:
     """What the file declares, and one more `deploy` for each environment it does not name."""
     declared = [_declaration(entry, file) for entry in yaml.safe_load(file.read_text())["deployments"]]
-    bound = [declaration for declaration in declared if ENVIRONMENT in declaration.parameters]
-    known = {declaration.name for declaration in bound}
+    bound = [declaration for declaration in declared if declaration.environment]
+    known = {declaration.environment for declaration in bound}
     added = [bound[0].bound_to(name) for name in environments if name not in known] if bound else []
     return declared + added
 
@@ -95,7 +107,7 @@ async def ensure_pool(client: PrefectClient, pool: str) -> None:
 async def _ensure_deployment(client: PrefectClient, pool: str, declared: Declaration) -> str:
     flow: Flow[..., object] = load_flow_from_entrypoint(declared.entrypoint)
     name = f"{flow.name}/{declared.name}"
-    schema = parameter_schema(flow).model_dump_for_openapi()
+    schema = pinned(parameter_schema(flow).model_dump_for_openapi(), declared.environment)
     version = _digest(declared, schema, pool)
     try:
         if (await client.read_deployment_by_name(name)).version == version:
@@ -117,6 +129,14 @@ async def _ensure_deployment(client: PrefectClient, pool: str, declared: Declara
         enforce_parameter_schema=True,
     )
     return name
+
+
+def pinned(schema: dict[str, Any], environment: str | None) -> dict[str, Any]:
+    """The form with the environment's name as its only choice, so that the server refuses a run for another one."""
+    fields = schema.get("definitions", {}).get(DeploymentSpecification.__name__, {}).get("properties", {})
+    if environment is not None and ENVIRONMENT in fields:
+        fields[ENVIRONMENT] = {**fields[ENVIRONMENT], "enum": [environment]}
+    return schema
 
 
 def _schedule(declared: dict[str, Any]) -> CronSchedule | IntervalSchedule:

@@ -13,6 +13,8 @@ from typing import Any
 from prefect import flow, get_run_logger, runtime, task
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.domain.spec.specification import DeploymentSpecification
+
 
 class Colour(StrEnum):
     RED = "red"
@@ -104,3 +106,9 @@ def surroundings() -> list[str]:
         except OSError:
             continue
     return lines
+
+
+@flow
+async def propose(specification: DeploymentSpecification, folder: str = "") -> None:
+    """Take a whole specification."""
+    mark(folder, f"proposed-{runtime.flow_run.id}", specification.target_environment)
