@@ -21,7 +21,12 @@ def started(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[byte
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, "PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_PREFETCH_SECONDS": "1"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "PREFECT_WORKER_QUERY_SECONDS": "1",
+                "PREFECT_WORKER_PREFETCH_SECONDS": "1",
+            },
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
