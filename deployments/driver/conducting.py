@@ -8,9 +8,10 @@ from typing import Any
 
 from deployments.domain.entities import Deployment
 from deployments.domain.environment import Permission
-from deployments.domain.errors import Conflict, InvalidSpecification, LeaseLost, SecurityError
+from deployments.domain.errors import Conflict, DeploymentError, LeaseLost, SecurityError
 from deployments.domain.facts import Principal
-from deployments.domain.reading import parse_specification
+from deployments.domain.failing import reason_of, status_of
+from deployments.domain.reading.specification import parse_specification
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.status import DeploymentStatus, Reason
 from deployments.driver.keeping import LeaseKeeper
@@ -39,10 +40,17 @@ class Conductor:
     ) -> Run:
         """Parse, ask for permission, open the record (or find the one of this flow run again), take the lease."""
         asker = Principal(principal, is_verified=False) if principal else operating_system_user()
-        checked = reparse(specification)
+        checked = parse_specification(specification).require()
         self._permit(checked, asker, is_rollback)
         record = self._record(Request(checked, asker, base, flow_run, parent, is_rollback=is_rollback))
-        lease = wait_for_lease(self.world, record, owner_name())
+        try:
+            lease = wait_for_lease(self.world, record, owner_name())
+        except DeploymentError as error:
+            self.world.records.deployments.withdraw(
+                record.id, status_of(error), reason=reason_of(error), message=error.message
+            )
+            self.world.records.commands.obeyed(record.id)
+            raise
         run = resume(self.world, self.world.records.deployments.get(record.id), lease)
         self._keeper = LeaseKeeper(run)
         self._keeper.__enter__()
@@ -50,10 +58,11 @@ class Conductor:
 
     def _permit(self, specification: DeploymentSpecification, asker: Principal, is_rollback: bool) -> None:
         environments = self.world.records.environments
-        environments.ensure_default(specification.target_environment, specification.project, asker.name)
-        record = environments.get(specification.target_environment)
+        record = environments.ensure_default(
+            specification.target_environment, project=specification.project, principal=asker.name
+        )
         needed = Permission.ROLLBACK if is_rollback else Permission.DEPLOY
-        if record is None or not record.permits(asker.name, needed):
+        if not record.permits(asker.name, needed):
             raise SecurityError(
                 f"{asker.name} may not {needed} to {specification.target_environment}.",
                 remedy="Ask who administers the environment for a grant (fairlead environment show).",
@@ -131,15 +140,6 @@ ORDER = (
     S.MONITORING,
     S.COMPLETED,
 )
-
-
-def reparse(specification: DeploymentSpecification) -> DeploymentSpecification:
-    """Judge the rules that cross fields too: a trigger's parameters passed only the form."""
-    outcome = parse_specification(specification.model_dump(mode="json", by_alias=True, exclude_unset=True))
-    if outcome.specification is None:
-        lines = "; ".join(str(problem) for problem in outcome.problems)
-        raise InvalidSpecification(f"The specification has {len(outcome.problems)} problems: {lines}")
-    return outcome.specification
 
 
 def operating_system_user() -> Principal:

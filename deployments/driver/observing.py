@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,26 +46,27 @@ def observe(
     locks, missing = resolve_sources(world, specification.services, base)
     alive = alive_instances(world, environment)
     instances = {i.id: i for i in records.instances.of_environment(environment)}
-    stable = {s.service: observed(s, alive) for s in records.stables.current(environment)}
+    current = records.stables.current(environment)
+    stable = {name: observed(release, alive) for name, release in current.items()}
     digests = {release_of(s, locks[s.name]) for s in specification.services if s.name in locks}
     now = world.clock.now()
     return Facts(
         now=now,
         principal=principal,
         machine=world.machine.observe(),
-        environment=records.environments.get(environment),
+        environment=records.environments.find(environment),
         stable={name: release for name, release in stable.items() if release.endpoints},
         warm=warm_releases(instances.values(), alive),
         routes={name: route.port for name, route in routes.items()},
         locks=locks,
         built=frozenset(d for d in digests if world.builder.find(d)),
         resources=existing_resources(world, specification),
-        names_in_use=frozenset(records.deployments.names(environment, excluding=deployment)),
-        quarantined=records.quarantine.active(environment),
+        names_in_use=names_in_use(world, specification, deployment),
+        quarantined={revision: q.reason for revision, q in records.quarantine.active(environment).items()},
         ports_taken=ports_taken(world.prober, specification.services, routes),
-        deployments_today=records.deployments.count_since(environment, now - timedelta(days=1), excluding=deployment),
+        deployments_today=records.queries.opened_since(environment, now - timedelta(days=1)) - (1 if deployment else 0),
         missing_paths=missing,
-        recent_failures=records.deployments.failures_since(environment, now - timedelta(days=7)),
+        recent_failures=records.queries.unsuccessful_since(environment, now - timedelta(days=7)),
     )
 
 
@@ -105,16 +107,15 @@ def alive_instances(world: World, environment: str) -> dict[str, int | None]:
 
 def observed(stable: StableRelease, alive: dict[str, int | None]) -> RunningRelease:
     """A stable release with only those of its instances that were seen running."""
-    return RunningRelease(
-        service=stable.service,
-        revision=stable.revision,
-        release=stable.release,
-        version=stable.version,
-        deployment=stable.deployment,
-        endpoints=tuple(e for e in stable.endpoints if e.instance in alive),
-        cpu=stable.cpu,
-        memory_mb=stable.memory_mb,
-    )
+    release = stable.as_running()
+    return replace(release, endpoints=tuple(e for e in release.endpoints if e.instance in alive))
+
+
+def names_in_use(world: World, specification: DeploymentSpecification, deployment: str | None) -> frozenset[str]:
+    """The specification's name, when another deployment of the environment has it."""
+    if specification.name is None or deployment is not None:
+        return frozenset()
+    return world.records.queries.names_in_use(specification.target_environment, [specification.name])
 
 
 def warm_releases(instances: Iterable[Instance], alive: dict[str, int | None]) -> dict[str, tuple[RunningRelease, ...]]:

@@ -17,6 +17,7 @@ from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.driver.locks import locks_from_json
 from deployments.driver.run import Run
 from deployments.driver.world import World
+from deployments.store.deployments import Document
 from deployments.store.leases import Lease
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -57,8 +58,11 @@ def open_deployment(world: World, request: Request) -> Deployment:
         created_by=specification.created_by or request.principal.name,
         correlation_id=specification.correlation_id or identity,
         specification=specification.model_dump(mode="json", by_alias=True),
-        base=str(request.base),
-        principal=request.principal,
+        request={
+            "base": str(request.base),
+            "principal": request.principal.name,
+            "is_verified": request.principal.is_verified,
+        },
         services=tuple((s.name, s.version) for s in specification.services),
         flow_run=request.flow_run,
         parent=request.parent,
@@ -80,19 +84,22 @@ def take_lease(world: World, environment: str, owner: str) -> Lease:
 
 def resume(world: World, record: Deployment, lease: Lease) -> Run:
     """A run of a deployment that was left, with everything its journal knows."""
-    kept = world.records.deployments.kept(record.id)
+    deployments = world.records.deployments
+    asked, plan = deployments.document(record.id, Document.REQUEST), deployments.plan(record.id)
+    locks = deployments.document(record.id, Document.LOCKS)
+    asked = asked if isinstance(asked, dict) else {}
     specification = DeploymentSpecification.model_validate(dict(record.specification))
     run = Run(
         world=world,
         deployment=record.id,
         specification=specification,
-        principal=kept.principal,
+        principal=Principal(str(asked.get("principal", record.created_by)), bool(asked.get("is_verified"))),
         lease=lease,
-        plan=plan_from_json(kept.plan) if kept.plan else empty_plan(record),
-        has_plan=bool(kept.plan),
+        plan=plan_from_json(plan) if plan else empty_plan(record),
+        has_plan=bool(plan),
         is_rollback=record.is_rollback,
-        base=Path(kept.base),
-        locks=locks_from_json(kept.locks),
+        base=Path(str(asked.get("base", "/"))),
+        locks=locks_from_json(locks) if isinstance(locks, dict) else {},
     )
     for entry in world.records.journal.entries(record.id):
         if entry.is_done:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from pydantic import TypeAdapter
+
 from deployments.domain.codec import plan_to_json
 from deployments.domain.errors import Quarantined, SecurityError, ValidationFailed
 from deployments.domain.plan import ChangeKind, Plan
@@ -16,6 +18,9 @@ from deployments.domain.values import Category, ValidationResult
 from deployments.driver.locks import locks_to_json
 from deployments.driver.observing import observe
 from deployments.driver.run import Run
+from deployments.store.deployments import Document
+
+RESULTS = TypeAdapter(tuple[ValidationResult, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ def make_plan(run: Run) -> None:
     run.locks = dict(run.facts.locks)
     run.has_plan = True
     run.world.records.deployments.save_plan(
-        run.lease, run.deployment, plan_to_json(run.plan), locks_to_json(run.locks), steps=len(run.plan.steps)
+        run.lease, run.deployment, plan_to_json(run.plan), locks=locks_to_json(run.locks)
     )
 
 
@@ -70,7 +75,8 @@ def sorted_text(value: object) -> object:
 
 def refuse(run: Run, judged: Judged) -> None:
     """Keep the results; raise for the first critical rule that is broken or could not be judged, naming them all."""
-    run.world.records.deployments.save_results(run.lease, run.deployment, judged.results)
+    results = RESULTS.dump_python(judged.results, mode="json")
+    run.world.records.deployments.save(run.lease, run.deployment, Document.RESULTS, results)
     refuse_results(judged.results)
     if not run.is_rollback:
         refuse_quarantined(run.plan, run.facts.quarantined if run.facts else {})

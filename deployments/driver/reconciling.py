@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 
 from deployments.domain.entities import Deployment, InstanceLife
-from deployments.domain.errors import Conflict, DeploymentError, LeaseHeld, LeaseLost, Unavailable
+from deployments.domain.errors import Conflict, DeploymentError, LeaseHeld, LeaseLost, Refused, Unavailable
 from deployments.domain.status import DeploymentStatus
 from deployments.driver.keeping import LeaseKeeper
 from deployments.driver.opening import owner_name, resume, take_lease
-from deployments.driver.recovery import take_up
+from deployments.driver.recovery import resume_undo, take_up
 from deployments.driver.world import World
 
 log = logging.getLogger("fairlead.reconciler")
@@ -18,7 +18,7 @@ log = logging.getLogger("fairlead.reconciler")
 def reconcile_all(world: World) -> list[str]:
     """One round over every environment; returns a line for each thing done. What is away now is tried next round."""
     done = []
-    for environment in world.records.environments.names():
+    for environment in [record.name for record in world.records.environments.all()]:
         try:
             done += reconcile_environment(world, environment)
             done += retire_due(world, environment)
@@ -30,9 +30,10 @@ def reconcile_all(world: World) -> list[str]:
 def reconcile_environment(world: World, environment: str, *, excluding: str | None = None) -> list[str]:
     """Drive every deployment of the environment that is driven by nobody to its end."""
     done = []
-    for record in world.records.leases.abandoned(environment):
-        if record.id == excluding or is_waiting_its_turn(record, excluding):
+    for undriven in world.records.leases.undriven(world.timings.takeover - world.timings.lease):
+        if undriven.environment != environment or undriven.deployment == excluding:
             continue
+        record = world.records.deployments.get(undriven.deployment)
         try:
             status = take_over(world, record)
         except (LeaseHeld, LeaseLost):
@@ -42,11 +43,6 @@ def reconcile_environment(world: World, environment: str, *, excluding: str | No
             continue
         done.append(f"{record.name}: taken over, {status.value}")
     return done
-
-
-def is_waiting_its_turn(record: Deployment, excluding: str | None) -> bool:
-    """A queued deployment has touched nothing; its own process waits for the lease, or the next round ends it."""
-    return record.status in (DeploymentStatus.PENDING, DeploymentStatus.QUEUED) and excluding is not None
 
 
 def take_over(world: World, record: Deployment) -> DeploymentStatus:
@@ -62,7 +58,7 @@ def take_over(world: World, record: Deployment) -> DeploymentStatus:
 
 def retire_due(world: World, environment: str) -> list[str]:
     """Retire instances whose warm time is over, under a lease of our own; postponed while somebody deploys."""
-    due = world.records.instances.due_for_retirement(environment)
+    due = [i for i in world.records.instances.due_for_retirement() if i.environment == environment]
     if not due:
         return []
     try:
@@ -80,3 +76,48 @@ def retire_due(world: World, environment: str) -> list[str]:
     finally:
         world.records.leases.release(lease)
     return [f"{instance.id}: retired" for instance in due]
+
+
+def bring_back_flow_run(world: World, flow_run: str, state: str) -> str:
+    """What a hook asks for: drive the flow run's deployment to its end. Returns a line for the log.
+
+    Another process that drives it keeps it. A crashed run's lease may still have seconds to live: it is waited for.
+    """
+    record = world.records.deployments.by_flow_run(flow_run)
+    if record is None:
+        return "it opened no deployment"
+    end = world.clock.monotonic() + world.timings.takeover.total_seconds()
+    while not record.is_final:
+        try:
+            return f"taken over, {take_over(world, record).value}"
+        except (LeaseHeld, LeaseLost):
+            if world.clock.monotonic() > end:
+                return f"{record.name} is {record.status} and driven by another process"
+        world.clock.sleep(world.poll * 10)
+        record = world.records.deployments.get(record.id)
+    return f"{record.name} is {record.status} already"
+
+
+def resume_rollback(world: World, deployment: str) -> DeploymentStatus:
+    """Finish a way back that a person was asked to help with, or that waited for one (`automatic: false`).
+
+    Raises LeaseHeld while somebody else changes the environment, Refused when there is nothing to resume.
+    """
+    record = world.records.deployments.get(deployment)
+    if record.status not in RESUMABLE:
+        raise Refused(
+            f"{record.name} is {record.status}: there is no way back to finish.",
+            remedy=f"To return to the release before: fairlead rollback {record.environment}.",
+        )
+    lease = take_lease(world, record.environment, owner_name())
+    run = resume(world, record, lease)
+    with LeaseKeeper(run):
+        return resume_undo(run)
+
+
+RESUMABLE = (
+    DeploymentStatus.ROLLBACK_FAILED,
+    DeploymentStatus.FAILED,
+    DeploymentStatus.CANCELLED,
+    DeploymentStatus.TIMED_OUT,
+)

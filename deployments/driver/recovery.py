@@ -200,6 +200,25 @@ def take_up(run: Run) -> DeploymentStatus:
     return fail(run, lost(record.status))
 
 
+def resume_undo(run: Run) -> DeploymentStatus:
+    """Take the way back again from its first step that has no receipt; planned anew where no plan was kept."""
+    run.is_past_cancelling = True
+    records = run.world.records.deployments
+    record = records.get(run.deployment)
+    undo = undo_from_json(records.undo_plan(run.deployment)) or plan_undo(run.plan, journal_of(run))
+    records.fail_and_plan_undo(
+        run.lease,
+        run.deployment,
+        status=DeploymentStatus.FAILED,
+        reason=record.reason,
+        message=record.message,
+        undo=undo_to_json(undo),
+    )
+    if not undo:
+        return end(run, record.status)
+    return undo_all(run, undo, quarantine=blames_revision(record.reason), message=record.message)
+
+
 def lost(status: DeploymentStatus) -> DeploymentError:
     """Why a deployment that nobody drove is taken back."""
     return ControllerLost(f"Its controller was lost while it was {status}; what it had touched is taken back.")

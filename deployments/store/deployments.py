@@ -40,6 +40,10 @@ class Document(StrEnum):
     LOCKS = "locks"
     UNDO = "undo"
     REPORT = "report"
+    REQUEST = "request"
+    """Who asked, and where the specification's paths begin."""
+    RESULTS = "results"
+    """What every rule said."""
 
 
 class Deployments:
@@ -63,6 +67,7 @@ class Deployments:
         retry: int = 0,
         flow_run: str | None = None,
         is_rollback: bool = False,
+        request: Mapping[str, object] | None = None,
         events: Sequence[Event] = (),
     ) -> Deployment:
         """Record a pending deployment, with its event and `events`, in one transaction.
@@ -89,6 +94,7 @@ class Deployments:
             if connection.execute(row.on_conflict_do_nothing()).rowcount == 0:
                 return _find_opened(connection, id=id, name=name, environment=environment)
             _write(connection, id, Document.SPECIFICATION, specification)
+            _write(connection, id, Document.REQUEST, request or {})
             message = f"{created_by} opened {name} for {environment}."
             append_for(connection, id, DeploymentEventKind.CREATED, self._scope.source, message=message)
             append(connection, events)
@@ -156,6 +162,33 @@ class Deployments:
                 )
             self._move(connection, lease, present, to, reason, message)
             append(connection, events)
+            return _get(connection, deployment)
+
+    def withdraw(self, deployment: str, status: DeploymentStatus, *, reason: Reason, message: str = "") -> Deployment:
+        """End one that still waits for its environment: it has touched nothing and holds no lease.
+
+        One that has gone further, or has ended, is left as it is.
+        """
+        if status not in ENDED:
+            raise ValueError(f"{status} is not a way to fail")
+        waiting = (
+            update(table)
+            .where(table.c.id == deployment, table.c.status.in_([S.PENDING.value, S.QUEUED.value]))
+            .values(
+                status=status.value,
+                reason=reason.value,
+                message=message,
+                version=table.c.version + 1,
+                updated_at=NOW,
+                finished_at=NOW,
+            )
+        )
+        with self._scope.writing() as connection:
+            if connection.execute(waiting).rowcount:
+                data = {"to": status.value, "reason": reason.value}
+                append_for(
+                    connection, deployment, DeploymentEventKind.FAILED, self._scope.source, message=message, data=data
+                )
             return _get(connection, deployment)
 
     def fail_and_plan_undo(
