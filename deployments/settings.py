@@ -120,7 +120,7 @@ def _home(environ: Mapping[str, str]) -> Path:
     state, home = environ.get("XDG_STATE_HOME", "").strip(), environ.get("HOME", "").strip()
     choices = [Path(state) / "fairlead"] if state else []
     choices += [Path(home) / ".local" / "state" / "fairlead"] if Path(home).is_dir() and home else []
-    fallback = Path("/var/tmp") / f"fairlead-{os.geteuid()}"  # nosec B108 - refused unless it is ours
+    fallback = Path("/var/tmp") / f"fairlead-{os.geteuid()}"  # nosec B108
     return next((path for path in choices if path.is_absolute() and _can_be_made(path)), fallback)
 
 
@@ -138,7 +138,7 @@ def _run_directory(environ: Mapping[str, str], home: Path) -> Path:
         path = Path(runtime) / name
         if len(os.fsencode(path)) <= LONGEST_RUN_DIRECTORY:
             return path
-    for place in ("/tmp", tempfile.gettempdir()):  # nosec B108 - refused unless it is ours
+    for place in ("/tmp", tempfile.gettempdir()):  # nosec B108
         if _can_be_made(Path(place)):
             return Path(place) / name
     return home / "run"

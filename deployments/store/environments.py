@@ -79,7 +79,7 @@ class Environments:
             self._tell(connection, record, by, before=present.record if present else None)
         return record
 
-    def ensure_default(self, name: str, *, project: str, principal: str) -> EnvironmentRecord:
+    def ensure_default(self, name: str, project: str, principal: str) -> EnvironmentRecord:
         """The record; where there is none, one with defaults that the principal owns."""
         owner = Grant(principal=principal, permissions=OWNER)
         record = EnvironmentRecord(name=name, project=project, grants=(owner,))
@@ -91,6 +91,11 @@ class Environments:
                 self._tell(connection, record, principal, before=None)
                 return record
         return self.get(name)
+
+    def names(self) -> list[str]:
+        """The names of all environments, sorted."""
+        with self._scope.reading() as connection:
+            return list(connection.scalars(select(environments.c.name).order_by(environments.c.name)))
 
     def projects(self) -> list[Project]:
         """All projects by name."""

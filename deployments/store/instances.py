@@ -88,9 +88,10 @@ class Instances:
         """The instances that a deployment started, retired ones included."""
         return self._read(instances.c.deployment == deployment)
 
-    def due_for_retirement(self, now: datetime | None = None) -> list[Instance]:
-        """Those whose time to be kept warm is over, in all environments; `now` is database time unless given."""
-        return self._read(LIVES, instances.c.retire_at <= (NOW if now is None else now))
+    def due_for_retirement(self, environment: str | None = None, *, now: datetime | None = None) -> list[Instance]:
+        """Those whose time to be kept warm is over, in one or all environments; `now` is database time unless given."""
+        here = [] if environment is None else [instances.c.environment == environment]
+        return self._read(LIVES, instances.c.retire_at <= (NOW if now is None else now), *here)
 
     def _read(self, *conditions: ColumnElement[bool]) -> list[Instance]:
         query = select(instances).where(*conditions)

@@ -26,6 +26,10 @@ class Undriven:
     since: datetime
 
 
+WAITING = (DeploymentStatus.PENDING, DeploymentStatus.QUEUED)
+"""States of a deployment that has not had the lease yet."""
+
+
 class Leases:
     """The right to write, per environment."""
 
@@ -98,10 +102,13 @@ class Leases:
         return None if row is None else Lease(row.environment, row.owner, row.fence, row.ttl, row.expires_at)
 
     def undriven(self, silent_for: timedelta = timedelta(0)) -> list[Undriven]:
-        """Deployments that are not final and that nobody has driven for at least this long, oldest first.
+        """Deployments that are not final and that nobody drives, oldest first.
 
-        Silence is counted from the end of the lease; where there was none, from the deployment's last change.
+        One that is under way is here as soon as its environment's lease is over, for its writer can write no more, and
+        the next holder must not begin before it is dealt with. One that waits for the lease holds none: it is here when
+        nobody took the free lease for `silent_for`, counted from the end of the last lease or its own last change.
         """
+        waits = deployments.c.status.in_([status.value for status in WAITING])
         silent_since = func.greatest(deployments.c.updated_at, leases.c.expires_at)
         query = (
             select(deployments.c.environment, deployments.c.id, deployments.c.status, silent_since.label("since"))
@@ -109,7 +116,7 @@ class Leases:
             .where(
                 deployments.c.finished_at.is_(None),
                 or_(leases.c.owner.is_(None), leases.c.expires_at <= NOW),
-                silent_since <= NOW - silent_for,
+                or_(~waits, silent_since <= NOW - silent_for),
             )
             .order_by(deployments.c.created_at, deployments.c.id)
         )

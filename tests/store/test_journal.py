@@ -17,7 +17,9 @@ KIND = DeploymentEventKind
 
 def told(held: Held) -> list[tuple[str, str | None]]:
     happened = held.records.events.timeline(deployment=held.deployment)
-    return [(e.kind.value, e.step) for e in happened if isinstance(e, DeploymentEvent) and e.kind.value.startswith("Step")]
+    return [
+        (e.kind.value, e.step) for e in happened if isinstance(e, DeploymentEvent) and e.kind.value.startswith("Step")
+    ]
 
 
 def test_a_new_intent_says_perform_and_leaves_the_step_in_doubt(held: Held) -> None:
