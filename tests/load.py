@@ -5,8 +5,9 @@
     report = load.report()
     assert report.failed == 0, report.failures
 
-A request has failed when it got no complete answer, or one of 500 and above. A connection that the server closes *between*
-requests is replaced without counting, as every client does; one that it closes after a request was sent is a failure.
+A request has failed when it got no complete answer, or one of 500 and above. A connection that the server closes
+*between* requests is replaced without counting, as every client does; one that it closes after a request was sent is a
+failure.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _MOST_FAILURES = 200
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One request that failed: when (monotonic seconds), on which kind of connection, what was seen, by which release."""
+    """One request that failed: when (monotonic seconds), on which kind of connection, what was seen."""
 
     at: float
     kind: str

@@ -11,17 +11,16 @@ from typing import Self
 class Backend:
     """Serves on a free port of 127.0.0.1 from a thread, as a context manager.
 
-    `GET /slow/SECONDS` answers after that time; `GET /status/CODE` answers with that code; `GET /stream` sends lines until
-    the client leaves; anything else answers 200 at once.
+    `/slow/SECONDS` answers after that time; `/status/CODE` with that code; `/stream` sends lines until the client
+    leaves; anything else answers at once.
     """
 
-    def __init__(self, release: str, *, status: int = 200) -> None:
-        """`release` goes into the header `x-release`; `status` is what ordinary paths answer."""
+    def __init__(self, release: str, *, status: int = 200, port: int = 0) -> None:
+        """`release` goes into the header `x-release`; `status` is what ordinary paths answer; port 0 is a free one."""
         self.release = release
         self.status = status
-        self.port = 0
+        self.port = port
         self.served = 0
-        self.hosts: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -41,6 +41,10 @@ class ChildProcessHost:
         """The process of a program now."""
         return self._children[name].process.pid
 
+    def stop_restarting(self, name: str) -> None:
+        """The program is not started again when it ends."""
+        self._children[name].is_wanted.clear()
+
     def kill(self, name: str) -> None:
         """SIGKILL its process; it is started again."""
         os.kill(self.pid(name), signal.SIGKILL)

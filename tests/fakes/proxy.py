@@ -68,7 +68,7 @@ class FakeProxy:
         if self._live is not None:
             self._fire_when_due(self._live)
         if fence < self._fence_on_disk:
-            raise self._stale(fence)
+            raise self._too_old(fence)
         if self._live is None:
             self.restart()
         self._fence_on_disk = fence
@@ -225,11 +225,13 @@ class FakeProxy:
         if not live.fence_is_armed:
             raise ProxyUnavailable("The proxy restarted and is not armed.", remedy="Call ensure_running first.")
         if fence < self._fence_on_disk:
-            raise _tripped() if live.handle_has_fired and fence == live.handle_fence else self._stale(fence)
+            raise self._too_old(fence)
         self._fence_on_disk = fence
         return live
 
-    def _stale(self, fence: int) -> StaleFence:
+    def _too_old(self, fence: int) -> HandleTripped | StaleFence:
+        if self._live is not None and self._live.handle_has_fired and fence == self._live.handle_fence:
+            return _tripped()
         return StaleFence(
             f"Fence {fence} is older than {self._fence_on_disk}.", fence=fence, highest=self._fence_on_disk
         )

@@ -17,7 +17,7 @@ from deployments.adapters.haproxy.waiting import holds_within
 from deployments.domain.errors import NotFound, ProxyUnavailable, Refused
 from deployments.domain.ports import BackendState, Endpoint
 
-UP_PATIENCE = timedelta(seconds=10)
+UP_PATIENCE = timedelta(seconds=3)
 CHECK_PATIENCE = timedelta(milliseconds=500)
 CUT_PATIENCE = timedelta(seconds=10)
 

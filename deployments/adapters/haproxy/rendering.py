@@ -20,7 +20,7 @@ LOG_DESCRIPTOR = 9
 """The pipe to the meter, which HAProxy and every worker inherit."""
 
 _IF_RELOADED = ".if defined(HAPROXY_MWORKER_REEXEC)"
-_CHECK = "check inter 1s fastinter 200ms downinter 200ms rise 1 fall 3"
+_CHECK = "check inter 1s fastinter 500ms downinter 200ms rise 1 fall 5"
 
 
 @dataclass(frozen=True, slots=True)

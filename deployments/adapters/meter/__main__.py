@@ -70,10 +70,10 @@ class MeterProcess:
         self._pipe = _open_pipe(pipe)
         self._torn = b""
         self._is_asked_to_stop = False
-
-    def stop(self, _signal: int, _frame: FrameType | None) -> None:
-        """End after a last flush."""
-        self._is_asked_to_stop = True
+        # Python resumes a wait that a signal interrupted; a byte in this pipe ends it.
+        self._wake_up, signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(signalled)
+        signal.signal(signal.SIGTERM, self._stop)
 
     def run(self) -> None:
         """Read and write until asked to stop."""
@@ -90,9 +90,12 @@ class MeterProcess:
         self._read(0.0)
         self._flush()
 
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._is_asked_to_stop = True
+
     def _read(self, patience: float) -> None:
         """Wait for the first bytes, then take what there is."""
-        select.select([self._pipe], [], [], patience)
+        select.select([self._pipe, self._wake_up], [], [], patience)
         with suppress(BlockingIOError):
             while received := os.read(self._pipe, _READ_BYTES):
                 *lines, self._torn = (self._torn + received).split(b"\n")
@@ -131,9 +134,7 @@ def main(directory: str, instances: str, pipe: str, proxy: str) -> None:
     Path(directory).mkdir(parents=True, exist_ok=True, mode=0o700)
     with lock_path(Path(directory)).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        process = MeterProcess(Path(directory), Path(instances), Path(pipe), Path(proxy))
-        signal.signal(signal.SIGTERM, process.stop)
-        process.run()
+        MeterProcess(Path(directory), Path(instances), Path(pipe), Path(proxy)).run()
 
 
 if __name__ == "__main__":

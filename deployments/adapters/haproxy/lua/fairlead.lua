@@ -11,6 +11,7 @@ local fence_path, digest, handover_path = ...
 local FULL_WEIGHT = "256"
 local TICK_MS = 100
 local HOLD_POLL_MS = 20
+local WAITERS_PER_MS = 20 -- each waiting request looks less often the more there are: at most 20,000 looks a second
 
 local state = { fence = 0, is_armed = false, is_retired = false, holds = {}, order = {}, proven = {}, staged = {} }
 state.handle = nil -- { weights = {service -> {instance -> weight}}, fence, deadline_ms, has_fired }
@@ -137,18 +138,27 @@ local function set_gate(service, milliseconds)
   if milliseconds then gate:set_ready() else gate:set_maint() end
 end
 
-core.register_action("hold", { "http-req" }, function(txn, service)
-  local deadline = nil
+local waiting = 0
+
+-- Whether the hold ended before the request's time was up.
+local function wait_for_release(service)
+  local deadline = now_ms() + state.holds[service]
   while state.holds[service] do
-    deadline = deadline or now_ms() + state.holds[service]
-    if now_ms() >= deadline then
-      local reply = txn:reply { status = 503, reason = "Service Unavailable" }
-      reply:add_header("retry-after", "1")
-      txn:done(reply)
-      return
-    end
-    core.msleep(HOLD_POLL_MS)
+    if now_ms() >= deadline then return false end
+    core.msleep(HOLD_POLL_MS + waiting // WAITERS_PER_MS)
   end
+  return true
+end
+
+core.register_action("hold", { "http-req" }, function(txn, service)
+  if not state.holds[service] then return end
+  waiting = waiting + 1
+  local is_released = wait_for_release(service)
+  waiting = waiting - 1
+  if is_released then return end
+  local reply = txn:reply { status = 503, reason = "Service Unavailable" }
+  reply:add_header("retry-after", "1")
+  txn:done(reply)
 end, 1)
 
 -- The dead man's handle ------------------------------------------------------------------------------------------------
