@@ -23,6 +23,7 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
+import blocks
 from deployments.domain.errors import Broken
 from deployments.domain.spec.specification import DeploymentSpecification
 
@@ -87,8 +88,10 @@ def _declaration(entry: dict[str, Any], file: Path) -> Declaration:
 async def register(
     client: PrefectClient, *, pool: str, file: Path = PREFECT_YAML, environments: Sequence[str] = ()
 ) -> list[str]:
-    """Make pool and deployments as declared; answers `flow/deployment` names. Safe to call twice."""
+    """Make pool, block types and deployments; answers `flow/deployment` names. Safe to call twice."""
     await ensure_pool(client, pool)
+    for block in blocks.ALL:
+        await block.register_type_and_schema(client=client)
     return [await _ensure_deployment(client, pool, each) for each in declarations(file, environments)]
 
 

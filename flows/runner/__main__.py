@@ -23,7 +23,7 @@ from pathlib import Path
 from prefect.client.orchestration import PrefectClient, get_client
 
 from deployments.adapters.control_plane.runs import ClaimedRuns
-from flows.registering import ensure_pool, register
+from flows.registering import declarations, ensure_pool, register
 from flows.runner.api import PoolApi, worker_name
 from flows.runner.cancelling import ask_to_cancel
 from flows.runner.execution import execute
@@ -50,7 +50,8 @@ LATE_IMPORTS = (
 def main(arguments: Sequence[str]) -> int:
     """Fork the template, then work. Status 0 when asked to stop, 1 when the folder is taken or no run can start."""
     options = parse(arguments)
-    for module in (*options.preload, *LATE_IMPORTS):
+    declared = [each.entrypoint.rpartition(".")[0] for each in declarations()] if options.register else []
+    for module in (*declared, *options.preload, *LATE_IMPORTS):
         with suppress(ModuleNotFoundError) if module in LATE_IMPORTS else nullcontext():
             importlib.import_module(module)
     if threading.active_count() > 1:

@@ -64,7 +64,7 @@ class WarmRunner:
         claims: ClaimedRuns,
         *,
         limit: int,
-        ask_to_cancel: Callable[[UUID], bool],
+        ask_to_cancel: Callable[[ClaimedRun], bool],
         pace: Pace = Pace(),
     ) -> None:
         """`ask_to_cancel` tells a run to stop by itself and says whether it will; a run that will not gets SIGTERM."""
@@ -210,7 +210,7 @@ class WarmRunner:
 
     async def _cancel(self, ride: Ride) -> None:
         flow_run_id = ride.claimed.flow_run_id
-        if await asyncio.to_thread(self._ask, flow_run_id):
+        if await asyncio.to_thread(self._ask, ride.claimed):
             await self._wait_for_end(flow_run_id, self._pace.obey)
         for number in (signal.SIGTERM, signal.SIGKILL):
             if flow_run_id not in self._rides or not self._claims.is_alive(flow_run_id):
@@ -219,11 +219,11 @@ class WarmRunner:
             signal_run(ride.pid or 0, number)
             await self._wait_for_end(flow_run_id, self._pace.grace)
 
-    def _ask(self, flow_run_id: UUID) -> bool:
+    def _ask(self, run: ClaimedRun) -> bool:
         try:
-            return self._ask_to_cancel(flow_run_id)
+            return self._ask_to_cancel(run)
         except Exception:  # whatever kept the question from being asked, the signal still ends the run
-            log.exception("ask_to_cancel_failed flow_run=%s", flow_run_id)
+            log.exception("ask_to_cancel_failed flow_run=%s", run.flow_run_id)
             return False
 
     async def _wait_for_end(self, flow_run_id: UUID, up_to: timedelta) -> None:

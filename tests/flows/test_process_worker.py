@@ -15,7 +15,7 @@ import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
 
-from flows.registering import PREFECT_YAML
+from flows.registering import PREFECT_YAML, declarations
 from tests.fakes.runner_process import ROOT, process_worker, wait_until
 
 
@@ -73,10 +73,12 @@ def test_a_run_triggered_by_api_runs_on_a_process_worker(
     )
 
 
-def test_our_file_is_deployed_by_prefects_own_command(client: SyncPrefectClient, folder: Path, pool: str) -> None:
-    prefect("work-pool", "create", f"{pool}-ours", "--type", "process")
-    deploy_all(folder, f"{pool}-ours", yaml.safe_load(PREFECT_YAML.read_text())["deployments"])
-    deployment = client.read_deployment_by_name("deploy/production")
-    assert deployment.entrypoint == "flows.deploy.deploy"
-    assert not deployment.pull_steps
-    assert "DeploymentSpecification" in (deployment.parameter_openapi_schema or {})["definitions"]
+def test_our_file_is_deployed_by_prefects_own_command(client: SyncPrefectClient) -> None:
+    prefect("work-pool", "create", "fairlead", "--type", "process", "--overwrite")
+    prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_YAML))
+    for declared in declarations():
+        deployment = client.read_deployment_by_name(f"{declared.entrypoint.rpartition('.')[2]}/{declared.name}")
+        assert (deployment.entrypoint, deployment.work_pool_name) == (declared.entrypoint, "fairlead")
+        assert not deployment.pull_steps
+    production = client.read_deployment_by_name("deploy/production")
+    assert "DeploymentSpecification" in (production.parameter_openapi_schema or {})["definitions"]
