@@ -84,5 +84,5 @@ class FakeProvisioner:
         if request.kind == "port":
             return {"port": str(self.free_port(request.key))}
         if request.kind == "database":
-            return {"url": f"postgresql+psycopg://postgres@localhost/{request.name}", "name": request.name}
+            return {"url": f"postgresql://postgres@localhost/{request.key}", "name": request.key}
         return {"path": str(self.root / request.key)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tempfile
@@ -26,7 +25,8 @@ from deployments.adapters.builder.sources import (
     lock_dependencies,
 )
 from deployments.adapters.builder.trees import size_of_tree
-from deployments.domain.errors import BuildFailed, DiskFull, Refused
+from deployments.adapters.disk_space import disk_full_named
+from deployments.domain.errors import BuildFailed, Refused
 from deployments.domain.ports import BuildRequest, BuiltRelease, SourceLock
 
 PYTHON_FRAMEWORK = "python"
@@ -65,7 +65,7 @@ class LocalBuilder:
 
     def resolve(self, source: Mapping[str, str], *, base: Path) -> SourceLock:
         """Resolve to a lock. Raises SourceUnavailable, or Refused when it does not exist or does not match."""
-        with _disk_full_named("resolving a source"):
+        with disk_full_named("resolving a source"):
             kind = self._kind(source)
             lock = kind.resolve(source, base)
             if source.get("framework") != PYTHON_FRAMEWORK or lock.kind == "pypi":
@@ -82,7 +82,7 @@ class LocalBuilder:
             return found
         seconds = request.timeout.total_seconds()
         with (
-            _disk_full_named(f"building {request.service}"),
+            disk_full_named(f"building {request.service}"),
             self._releases.held(request.digest, seconds + WAIT_MARGIN_SECONDS),
         ):
             return self._releases.find(request.digest) or self._build(request, time.monotonic() + seconds)
@@ -215,13 +215,3 @@ def _keep_only(request: BuildRequest, tree: Path, run: Path) -> None:
         )
     output.rename(run)
     shutil.rmtree(tree, ignore_errors=True)
-
-
-@contextmanager
-def _disk_full_named(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DiskFull(f"{doing} found no space left: {error.filename}.", remedy="Make room.") from error

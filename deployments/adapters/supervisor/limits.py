@@ -1,11 +1,14 @@
 """Limits of one process: by cgroup v2 where the machine lets us, by rlimits where it does not.
 
 Without a cgroup, memory is held by RLIMIT_DATA and not by RLIMIT_AS: runtimes such as Go, Java and V8 reserve far more
-address space than they use. It counts per process, not per instance. There is no rlimit for a share of a processor.
+address space than they use. It still counts what is reserved, for instance 8 MiB for the stack of each thread, and per
+process. So it gets generous headroom: it stops a leak, not a few megabytes too many. There is no rlimit for a share of
+a processor.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +17,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 CGROUPS = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
 PERIOD_MICROSECONDS = 100_000
+HEADROOM_FACTOR = 2
+HEADROOM_MB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +33,39 @@ class LimitSupport:
 
 
 @cache
-def detect_limits(cgroups: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) -> LimitSupport:
-    """Look once whether a child of our own cgroup can have limits.
+def detect_limits(cgroups: Path = CGROUPS, own: Path = OWN) -> LimitSupport:
+    """Ask for the controllers once, then look what a cgroup below our own can have.
 
     The kernel refuses controllers below a cgroup that has processes of its own, unless it is the root: then there are
     none for us.
     """
-    nothing = LimitSupport(None, memory=False, cpu=False)
-    try:
-        lines = own.read_text(encoding="utf-8").splitlines()
-        relative = next(line.removeprefix("0::") for line in lines if line.startswith("0::"))
-        parent = cgroups / relative.lstrip("/")
-        enabled = _enabled(parent)
-        for controller in {"memory", "cpu"} - enabled:
+    parent = _parent(cgroups, own)
+    if parent is not None:
+        for controller in ("memory", "cpu"):
             with suppress(OSError):
                 (parent / "cgroup.subtree_control").write_text(f"+{controller}", encoding="ascii")
-        enabled = _enabled(parent)
-        trial = parent / "fairlead-trial"
-        trial.mkdir(exist_ok=True)
-        trial.rmdir()
-    except (OSError, StopIteration):
-        return nothing
-    if not enabled & {"memory", "cpu"}:
-        return nothing
+    return look_at_limits(cgroups, own)
+
+
+def look_at_limits(cgroups: Path = CGROUPS, own: Path = OWN) -> LimitSupport:
+    """Look, changing nothing."""
+    parent = _parent(cgroups, own)
+    try:
+        enabled = set((parent / "cgroup.subtree_control").read_text(encoding="ascii").split()) if parent else set()
+    except OSError:
+        enabled = set()
+    if parent is None or not enabled & {"memory", "cpu"} or not os.access(parent, os.W_OK):
+        return LimitSupport(None, memory=False, cpu=False)
     return LimitSupport(parent, memory="memory" in enabled, cpu="cpu" in enabled)
 
 
-def _enabled(parent: Path) -> set[str]:
-    return set((parent / "cgroup.subtree_control").read_text(encoding="ascii").split())
+def _parent(cgroups: Path, own: Path) -> Path | None:
+    """Our own cgroup in the unified hierarchy."""
+    with suppress(OSError):
+        for line in own.read_text(encoding="utf-8").splitlines():
+            if line.startswith("0::"):
+                return cgroups / line.removeprefix("0::").lstrip("/")
+    return None
 
 
 def join_cgroup(key: str, *, memory_mb: int | None, cpu: float | None, support: LimitSupport) -> None:
@@ -80,7 +91,7 @@ def remove_cgroup(key: str, support: LimitSupport) -> None:
 def apply_rlimits(*, memory_mb: int | None, open_files: int | None, support: LimitSupport) -> None:
     """Called by the process itself: what the cgroup does not hold. Hard limits are never raised."""
     if memory_mb is not None and not support.memory:
-        _lower(resource.RLIMIT_DATA, memory_mb * 1024 * 1024)
+        _lower(resource.RLIMIT_DATA, (memory_mb * HEADROOM_FACTOR + HEADROOM_MB) * 1024 * 1024)
     if open_files is not None:
         _lower(resource.RLIMIT_NOFILE, open_files)
 

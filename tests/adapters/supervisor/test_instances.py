@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.adapters.supervisor.limits import detect_limits
+from deployments.adapters.supervisor.limits import HEADROOM_FACTOR, HEADROOM_MB, detect_limits
 from deployments.domain.errors import Refused, StaleFence
 from deployments.domain.ports import InstanceState
 from tests.adapters.supervisor.worlds import World, is_alive, python, wait_until
@@ -154,7 +154,7 @@ def test_limits_hold_the_process(world: World) -> None:
     limits = Path(f"/proc/{world.plane.observe('api-1').pid}/limits")
     wait_until(lambda: "64                   64" in limits.read_text(), "the limit of open files")
     if not detect_limits().memory:
-        assert f"{300 * 1024 * 1024}" in limits.read_text()
+        assert f"{(300 * HEADROOM_FACTOR + HEADROOM_MB) * 1024 * 1024}" in limits.read_text()
 
 
 def test_a_limit_above_the_hard_limit_is_held_at_the_hard_limit(world: World) -> None:
