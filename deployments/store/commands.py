@@ -67,7 +67,7 @@ class Commands:
                     deployment=deployment,
                     status=status,
                 )
-            if connection.execute(order.on_conflict_do_nothing()).rowcount == 1:
+            if connection.scalar(order.on_conflict_do_nothing().returning(commands.c.id)) is not None:
                 message = f"{by} asked to {kind}" + (f": {reason}" if reason else ".")
                 append_for(connection, deployment, TOLD_AS[kind], self._scope.source, message=message, data={"by": by})
             pending = select(commands).where(

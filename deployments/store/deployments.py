@@ -91,7 +91,7 @@ class Deployments:
         )
         with self._scope.writing() as connection:
             _find_environment(connection, environment)
-            if connection.execute(row.on_conflict_do_nothing()).rowcount == 0:
+            if connection.scalar(row.on_conflict_do_nothing().returning(table.c.id)) is None:
                 return _find_opened(connection, id=id, name=name, environment=environment)
             _write(connection, id, Document.SPECIFICATION, specification)
             _write(connection, id, Document.REQUEST, request or {})

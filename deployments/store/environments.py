@@ -86,8 +86,8 @@ class Environments:
         with self._scope.writing() as connection:
             _ensure_project(connection, project, principal)
             kept = record.model_dump(mode="json")
-            row = insert(environments).values(name=name, project=project, record=kept).on_conflict_do_nothing()
-            if connection.execute(row).rowcount == 1:
+            row = insert(environments).values(name=name, project=project, record=kept)
+            if connection.scalar(row.on_conflict_do_nothing().returning(environments.c.name)) is not None:
                 self._tell(connection, record, principal, before=None)
                 return record
         return self.get(name)

@@ -140,7 +140,7 @@ def append_for(
     ).where(deployments.c.id == deployment)
     names = ["family", "kind", "environment", "deployment", "correlation_id", "source"]
     names += ["subject", "service", "message", "data"]
-    if connection.execute(insert(events).from_select(names, row)).rowcount == 0:
+    if connection.scalar(insert(events).from_select(names, row).returning(events.c.sequence)) is None:
         raise no_deployment(deployment)
 
 

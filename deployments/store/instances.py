@@ -48,7 +48,7 @@ class Instances:
             where=instances.c.environment == lease.environment,
         )
         with self._scope.writing(lease) as connection:
-            if connection.execute(row).rowcount == 0:
+            if connection.scalar(row.returning(instances.c.id)) is None:
                 raise ValueError(f"the instance {instance.id} belongs to another environment")
 
     def set_state(self, lease: Lease, instance: str, state: InstanceLife, *, retire_at: datetime | None = None) -> None:

@@ -72,7 +72,7 @@ class Stables:
                     memory_mb=release.memory_mb,
                     fence=lease.fence,
                 )
-                if connection.execute(row.on_conflict_do_nothing()).rowcount == 0:
+                if connection.scalar(row.on_conflict_do_nothing().returning(stables.c.id)) is None:
                     continue
                 names = [endpoint.instance for endpoint in release.endpoints]
                 connection.execute(
