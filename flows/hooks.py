@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.logging import get_run_logger
+from prefect.logging.loggers import flow_run_logger
 
 from deployments.driver.reconciling import bring_back_flow_run
 from flows.worlds import world_of_this_process
@@ -19,6 +19,6 @@ from tasks.runs import in_thread
 
 async def bring_back(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Drive the run's deployment to its end, unless it has ended or somebody else drives it."""
-    log = get_run_logger()
+    log = flow_run_logger(flow_run, flow)  # not get_run_logger: a worker calls hooks outside every run
     line = await in_thread(bring_back_flow_run, world_of_this_process(), str(flow_run.id), state.type.value)
     log.info("after %s: %s", state.name, line)
