@@ -1,0 +1,1 @@
+"""Real programs go out, are upgraded under load, and a bad release comes back by itself: `make demo`."""
