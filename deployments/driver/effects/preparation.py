@@ -17,7 +17,7 @@ from deployments.driver.run import Run
 
 def source_of(service: ServiceSpecification) -> dict[str, str]:
     """A source as the builder takes it."""
-    found = service.source.model_dump(mode="json")
+    found = service.source.model_dump(mode="json", by_alias=False)
     if extra := found.pop("extra_requirements", None):
         found["with"] = " ".join(extra)
     return {key: str(value) for key, value in found.items() if value}
