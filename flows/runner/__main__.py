@@ -20,9 +20,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 
 from deployments.adapters.control_plane.runs import ClaimedRuns
+from deployments.domain.errors import DeploymentError
 from flows.registering import declarations, ensure_pool, register
 from flows.runner.api import PoolApi, worker_name
 from flows.runner.cancelling import ask_to_cancel
@@ -30,8 +32,11 @@ from flows.runner.execution import execute
 from flows.runner.service import Pace, WarmRunner
 from flows.runner.template import serve
 from flows.runner.workshop import TemplateGone, Workshop
+from flows.worlds import world_of_this_process
 
 log = logging.getLogger("fairlead.runner")
+
+REGISTER_SECONDS = 15.0
 
 LATE_IMPORTS = (
     "anyio._backends._asyncio",
@@ -120,8 +125,8 @@ async def work(workshop: Workshop, options: argparse.Namespace) -> int:
     stopping.cancel()
     try:
         await working
-    except* TemplateGone as error:
-        log.error("cannot_start_runs error=%s", error.exceptions[0])
+    except* TemplateGone:
+        log.exception("cannot_start_runs")
     return 1
 
 
@@ -131,7 +136,7 @@ async def serve_pool(workshop: Workshop, options: argparse.Namespace) -> None:
         await wait_for_api(client)
         await ensure_pool(client, options.pool)
         if options.register:
-            log.info("registered names=%s", ",".join(await register(client, pool=options.pool)))
+            await register_all(client, options.pool, ())
         api = PoolApi(client, pool=options.pool, name=worker_name(), packages=options.serve)
         runner = WarmRunner(
             api, workshop, ClaimedRuns(options.claims), limit=options.limit, ask_to_cancel=ask_to_cancel, pace=Pace()
@@ -140,7 +145,35 @@ async def serve_pool(workshop: Workshop, options: argparse.Namespace) -> None:
         if options.ready is not None:
             options.ready.write_text(str(os.getpid()))
         log.info("ready pool=%s limit=%d", options.pool, options.limit)
-        await runner.work()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(runner.work())
+            if options.register:
+                group.create_task(keep_registered(client, options.pool))
+
+
+async def keep_registered(client: PrefectClient, pool: str) -> None:
+    """A deployment of the `deploy` flow for each environment in the records, those that are made later included."""
+    known: tuple[str, ...] = ()
+    while True:
+        try:
+            found = await asyncio.to_thread(environments_on_record)
+            if found != known:
+                await register_all(client, pool, found)
+            known = found
+        except (DeploymentError, httpx.HTTPError) as error:
+            log.warning("registering_postponed error=%r", error)
+        await asyncio.sleep(REGISTER_SECONDS)
+
+
+def environments_on_record() -> tuple[str, ...]:
+    """Names, from the records."""
+    return tuple(sorted(record.name for record in world_of_this_process().records.environments.all()))
+
+
+async def register_all(client: PrefectClient, pool: str, environments: tuple[str, ...]) -> None:
+    """As prefect.yaml and the records say."""
+    names = await register(client, pool=pool, environments=environments)
+    log.info("registered names=%s", ",".join(names))
 
 
 async def wait_for_api(client: PrefectClient) -> None:
