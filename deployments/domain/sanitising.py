@@ -57,6 +57,8 @@ LONGEST_MARKED_UP = 4_000
 
 def sanitise(text: str, use: Use) -> tuple[str, tuple[str, ...]]:
     """The text fit for its use, and what was taken out of it in words; nothing when it was clean."""
+    if is_plain(text):
+        return text, ()
     taken: list[str] = []
     for name, clean in STEPS[use]:
         cleaned = clean(text)
@@ -66,16 +68,21 @@ def sanitise(text: str, use: Use) -> tuple[str, tuple[str, ...]]:
     return text, tuple(taken)
 
 
+def is_plain(text: str) -> bool:
+    """Whether it is clean for every use: the usual case, told without a search."""
+    return text.isascii() and text.isprintable() and "<" not in text and "](" not in text
+
+
 def shown(text: object, longest: int = 60) -> str:
     """Foreign text fit to be quoted in a message: on one line, escaped and cut."""
     if isinstance(text, str):
-        quoted = text[: longest + 1].encode("unicode_escape").decode() if not _is_plain(text[: longest + 1]) else text
+        quoted = text[: longest + 1].encode("unicode_escape").decode() if not _is_printable(text[: longest + 1]) else text
     else:
         quoted = type(text).__name__ if isinstance(text, (dict, list, tuple, set)) else repr(text)
     return quoted if len(quoted) <= longest else f"{quoted[:longest]}..."
 
 
-def _is_plain(text: str) -> bool:
+def _is_printable(text: str) -> bool:
     return text.isprintable() and not SURROGATE.search(text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deployments.domain.reading.located import DEEPEST, MOST_VALUES
-from deployments.domain.sanitising import SanitisedChange, Use, sanitise, shown
+from deployments.domain.sanitising import SanitisedChange, Use, is_plain, sanitise, shown
 from deployments.domain.spec.problems import Finding, Path, field_path
 
 PROSE = frozenset({"description", "message"})
@@ -63,6 +63,8 @@ class Cleaner:
 
     def text(self, value: str, path: Path) -> str:
         """One text."""
+        if is_plain(value):
+            return value
         cleaned, taken = sanitise(value, use_of(path))
         self.changes += [SanitisedChange(field_path(path), what) for what in taken]
         return cleaned

@@ -16,8 +16,8 @@ import yaml
 from deployments.domain.sanitising import shown
 from deployments.domain.spec.problems import Path
 
-LARGEST_BYTES = 8 * 1024 * 1024
-MOST_VALUES = 500_000
+LARGEST_BYTES = 16 * 1024 * 1024
+MOST_VALUES = 1_000_000
 DEEPEST = 40
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 

@@ -16,6 +16,8 @@ from deployments.domain.spec.model import Part
 from deployments.domain.spec.problems import Finding, Problem, field_path
 
 MOST_PROBLEMS = 100
+MOST_EXPLAINED = 500
+"""Finding the word that was meant takes time: a file with more errors than this is not a specification."""
 P = TypeVar("P", bound=Part)
 Between = Callable[[object, ValidationError], list[Finding]]
 """Judges what can be read of a value that has errors."""
@@ -50,24 +52,27 @@ def parse(
     data = cleaner.clean(located.value)
     findings = list(cleaner.findings)
     value: P | None = None
+    unexplained = 0
     try:
         value = model.model_validate(data)
         findings += rules(value)
     except ValidationError as error:
-        findings += [explain(detail, model, located.written) for detail in errors_of(error)]
-        findings += between(data, error)
-    problems = sorted_problems(told, findings, located, file)
+        details = errors_of(error)
+        findings += [explain(detail, model, located.written) for detail in details[:MOST_EXPLAINED]]
+        findings += between(data, error) if len(details) <= MOST_EXPLAINED else []
+        unexplained = max(0, len(details) - MOST_EXPLAINED)
+    problems = sorted_problems(told, findings, located, file, unexplained)
     return Parsed(None if problems else value, problems, tuple(cleaner.changes))
 
 
 def sorted_problems(
-    told: list[Problem], findings: Iterable[Finding], located: Located, file: str | None
+    told: list[Problem], findings: Iterable[Finding], located: Located, file: str | None, unexplained: int
 ) -> tuple[Problem, ...]:
     """Every problem once, from the top of the file to its end, up to a number that can be read."""
     found = [Problem(field_path(f.path), f.message, f.remedy, file, located.line_of(f.path)) for f in findings]
     problems = sorted(dict.fromkeys([*told, *found]), key=lambda problem: problem.line or 0)
     if len(problems) > MOST_PROBLEMS:
-        rest = len(problems) - MOST_PROBLEMS
+        rest = len(problems) - MOST_PROBLEMS + unexplained
         more = Problem("", f"There are {rest} more problems.", "Correct these first.", file)
         return (*problems[:MOST_PROBLEMS], more)
     return tuple(problems)

@@ -28,7 +28,7 @@ def schema_of(model: type[BaseModel]) -> dict[str, Json]:
 
 
 def _require_kinds(parts: Json) -> None:
-    """The word that tells a part of a union from the others has to be written, though the part alone could be without."""
+    """The word that tells the parts of a union apart has to be written, though a part alone could be without it."""
     for part in parts.values() if isinstance(parts, dict) else ():
         if not isinstance(part, dict):
             continue
