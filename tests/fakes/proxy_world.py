@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from deployments.adapters.haproxy.proxy import HAProxy
+from deployments.adapters.haproxy.runtime import CURRENT, FRONTENDS, Runtime
 from deployments.adapters.meter.reader import ProxyMeter
 from deployments.domain import ports
 from deployments.domain.errors import ProxyUnavailable
@@ -77,6 +78,18 @@ class RealWorld:
 
     def take_port(self, port: int) -> None:
         self._stack.enter_context(Backend("somebody-else", port=port))
+
+    def restart(self, instance: str) -> None:
+        """An instance that was stopped listens on its port again."""
+        before = self.backends[instance]
+        self.backends[instance] = self._stack.enter_context(Backend(before.release, port=before.port))
+
+    def open_requests(self, service: str) -> int:
+        """Connections of clients, over all workers."""
+        runtime = Runtime(self.run / f"{ENVIRONMENT}.proxy")
+        workers = (CURRENT, *runtime.processes().old_workers)
+        rows = [row for worker in workers for row in runtime.statistics(FRONTENDS, worker=worker)]
+        return sum(int(row["scur"]) for row in rows if row["pxname"] == service)
 
     def answers(self) -> bool:
         """Whether the proxy can be asked."""

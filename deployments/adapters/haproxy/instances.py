@@ -57,7 +57,7 @@ class Instances:
         if not self._control.quiesce(service, instance, fence=fence):
             return
         for worker in (*self._runtime.processes().old_workers, CURRENT):
-            self._runtime.ask(f"shutdown sessions server {service}/{instance}", worker=worker)
+            self._runtime.cut_sessions(service, instance, worker=worker)
         if not holds_within(lambda: self._is_deleted(service, instance), CUT_PATIENCE):
             raise ProxyUnavailable(f"HAProxy keeps connections to {instance} of {service}.", remedy="Try again.")
 

@@ -76,6 +76,12 @@ class Runtime:
         if text.startswith("# "):
             yield from csv.DictReader(text.removeprefix("# ").splitlines())
 
+    def cut_sessions(self, service: str, instance: str, *, worker: str) -> None:
+        """End what is open to an instance, one by one: a worker that is being replaced refuses to do it by server."""
+        for line in self.ask("show sess", worker=worker).splitlines():
+            if f" be={service} srv={instance} " in line:
+                self.ask(f"shutdown session {line.partition(':')[0]}", worker=worker)
+
     def _exchange(self, command: str, timeout: timedelta) -> str:
         if "\n" in command:
             raise ValueError("a command is one line")
