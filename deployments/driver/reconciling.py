@@ -39,7 +39,7 @@ def reconcile_environment(world: World, environment: str, *, excluding: str | No
         except (LeaseHeld, LeaseLost):
             continue
         except DeploymentError as error:
-            log.error("takeover_failed", extra={"deployment": record.id, "cause": str(error)})
+            log.exception("takeover_failed", extra={"deployment": record.id, "cause": str(error)})
             continue
         done.append(f"{record.name}: taken over, {status.value}")
     return done
@@ -68,7 +68,8 @@ def retire_due(world: World, environment: str) -> list[str]:
     try:
         for instance in due:
             proxy = world.proxy(environment)
-            if any(b.endpoint.instance == instance.id for b in proxy.backends(instance.service)):
+            has_route = any(route.service == instance.service for route in proxy.routes())
+            if has_route and any(b.endpoint.instance == instance.id for b in proxy.backends(instance.service)):
                 proxy.detach(instance.service, instance.id, fence=lease.fence)
             world.supervisor.ensure_stopped(instance.id, grace=world.timings.lease / 2, fence=lease.fence)
             world.provisioner.release_port(instance.id)

@@ -11,8 +11,6 @@ from datetime import timedelta
 
 from deployments.domain.codec import undo_from_json, undo_to_json
 from deployments.domain.errors import (
-    Broken,
-    Conflict,
     ControllerLost,
     DeploymentError,
     HandleTripped,
@@ -62,10 +60,10 @@ def fail(run: Run, error: BaseException) -> DeploymentStatus:
     records.fail_and_plan_undo(
         run.lease, run.deployment, status=status, reason=reason, message=message, undo=undo_to_json(undo)
     )
-    return undo_all(run, undo, quarantine=blames_revision(reason), message=message)
+    return undo_all(run, undo, reason=reason, message=message)
 
 
-def undo_all(run: Run, undo: tuple[UndoStep, ...], *, quarantine: bool, message: str) -> DeploymentStatus:
+def undo_all(run: Run, undo: tuple[UndoStep, ...], *, reason: Reason, message: str) -> DeploymentStatus:
     """Take every step back; ends in rolled_back, or in rollback_failed with what is left for a person."""
     records = run.world.records.deployments
     try:
@@ -79,7 +77,7 @@ def undo_all(run: Run, undo: tuple[UndoStep, ...], *, quarantine: bool, message:
             message=error.message,
         )
         return end(run, DeploymentStatus.ROLLBACK_FAILED)
-    if quarantine:
+    if blames_revision(reason):
         for change in run.plan.changes:
             if change.instances and not change.reused and change.kind != "unchanged":
                 run.world.records.quarantine.add(
@@ -89,7 +87,7 @@ def undo_all(run: Run, undo: tuple[UndoStep, ...], *, quarantine: bool, message:
                     deployment=run.deployment,
                     reason=message,
                 )
-    records.advance(run.lease, run.deployment, DeploymentStatus.ROLLED_BACK)
+    records.advance(run.lease, run.deployment, DeploymentStatus.ROLLED_BACK, reason=reason, message=message)
     return end(run, DeploymentStatus.ROLLED_BACK)
 
 
@@ -100,7 +98,7 @@ def drive_undo(run: Run, undo: tuple[UndoStep, ...]) -> None:
             undo_one(run, step)
         except LeaseLost:
             raise
-        except (Broken, Unavailable, Conflict) as error:
+        except DeploymentError as error:
             left = [other.key for other in undo[index:]]
             contact = run.specification.emergency_procedures.contact
             raise UndoFailed(
@@ -194,7 +192,7 @@ def take_up(run: Run) -> DeploymentStatus:
     if record.status is DeploymentStatus.ROLLING_BACK:
         run.is_past_cancelling = True
         undo = undo_from_json(run.world.records.deployments.undo_plan(run.deployment))
-        return undo_all(run, undo, quarantine=blames_revision(record.reason), message=record.message)
+        return undo_all(run, undo, reason=record.reason, message=record.message)
     if "stable" in run.receipts:
         return finish(run)
     return fail(run, lost(record.status))
@@ -216,7 +214,7 @@ def resume_undo(run: Run) -> DeploymentStatus:
     )
     if not undo:
         return end(run, record.status)
-    return undo_all(run, undo, quarantine=blames_revision(record.reason), message=record.message)
+    return undo_all(run, undo, reason=record.reason, message=record.message)
 
 
 def lost(status: DeploymentStatus) -> DeploymentError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from deployments.domain.errors import Cancelled, DeploymentError
 from deployments.domain.facts import Facts, Principal
 from deployments.domain.plan import Plan
-from deployments.domain.ports import Meter, Proxy, SourceLock
+from deployments.domain.ports import BackendState, Meter, Proxy, SourceLock
 from deployments.domain.programs import Surroundings
 from deployments.domain.spec.service import ServiceSpecification
 from deployments.domain.spec.specification import DeploymentSpecification
@@ -102,6 +102,11 @@ class Run:
     def stop_waiting(self) -> None:
         """Interrupt steps that wait, because another step of this deployment has failed."""
         self.interruption.set(Cancelled("Another step of this deployment has failed."))
+
+    def backends(self, service: str) -> Sequence[BackendState]:
+        """What the proxy has attached for a service; nothing where it has no route (a worker, or a route undone)."""
+        proxy = self.proxy
+        return proxy.backends(service) if any(r.service == service for r in proxy.routes()) else ()
 
     def port_of(self, instance: str) -> int:
         """The port an instance listens on: from this deployment's receipts, else from the record of instances."""

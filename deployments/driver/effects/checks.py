@@ -138,7 +138,7 @@ def bake(action: Bake, run: Run) -> dict[str, object]:
 def ensure_instances_up(run: Run, service: str) -> None:
     """Raise CriteriaBreached when the new release has no instance left that the proxy sees up."""
     change = run.plan.change(service)
-    up = {b.endpoint.instance for b in run.proxy.backends(service) if b.is_up}
+    up = {b.endpoint.instance for b in run.backends(service) if b.is_up}
     if not up.intersection(change.instances):
         raise CriteriaBreached(f"{service}: no instance of the new release is up.", service=service)
 

@@ -55,7 +55,7 @@ def promote_route(action: PromoteRoute, run: Run) -> dict[str, object]:
 
 def present(run: Run, service: str, instances: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the instances that the proxy still knows."""
-    known = {b.endpoint.instance for b in run.proxy.backends(service)}
+    known = {b.endpoint.instance for b in run.backends(service)}
     return tuple(name for name in instances if name in known)
 
 

@@ -142,10 +142,9 @@ def stop_instance(action: StopInstance, run: Run) -> dict[str, object]:
 
 def drain(run: Run, service: str, instance: str) -> int:
     """Wait until no request is in flight, at most for the drain time. Returns the requests that were left."""
-    proxy = run.proxy
 
     def open_sessions() -> int:
-        return sum(b.sessions for b in proxy.backends(service) if b.endpoint.instance == instance)
+        return sum(b.sessions for b in run.backends(service) if b.endpoint.instance == instance)
 
     wait_until(run, lambda: open_sessions() == 0, run.specification.rollback_procedures.drain)
     return open_sessions()
@@ -169,7 +168,7 @@ def retire_instance(action: RetireInstance, run: Run) -> dict[str, object]:
 def remove_instance(run: Run, service: str, instance: str) -> None:
     """Stop it and forget it everywhere: proxy, supervisor, port, record."""
     grace = run.specification.rollback_procedures.stop_grace
-    if any(b.endpoint.instance == instance for b in run.proxy.backends(service)):
+    if any(b.endpoint.instance == instance for b in run.backends(service)):
         run.proxy.detach(service, instance, fence=run.fence)
     run.world.supervisor.ensure_stopped(instance, grace=grace, fence=run.fence)
     run.world.provisioner.release_port(instance)

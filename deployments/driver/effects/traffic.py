@@ -15,11 +15,11 @@ LOOK = timedelta(milliseconds=500)
 
 
 def arm_handle(action: ArmHandle, run: Run) -> dict[str, object]:
-    """Arm with the weights that give everything to the old instances; arming again starts the time anew."""
+    """Arm with everything for the old instances; what is not named gets nothing. Arming again starts the time anew."""
     weights = {}
     for service in action.services:
         change = run.plan.change(service)
-        weights[service] = {**even(change.previous), **even(change.instances, 0)}
+        weights[service] = even(change.previous)
     run.proxy.arm_handle(weights, run.world.timings.handle, fence=run.fence)
     return {"weights": weights, "seconds": run.world.timings.handle.total_seconds()}
 

@@ -19,7 +19,7 @@ from deployments.driver.waiting import wait_until
 
 def return_traffic(action: undo.ReturnTraffic, run: Run) -> dict[str, object]:
     """Old instances first get everything, then the new ones nothing; held requests go on."""
-    known = {b.endpoint.instance for b in run.proxy.backends(action.service)}
+    known = {b.endpoint.instance for b in run.backends(action.service)}
     weights = {name: weight for name, weight in action.weights.items() if name in known}
     found = set_weights(run, action.service, weights)
     run.proxy.unhold(action.service, fence=run.fence)
