@@ -56,7 +56,7 @@ def assemble(settings: Settings) -> World:
         meter=meter,
         supervisor=supervisor,
         builder=LocalBuilder(settings.home, wheelhouse=settings.wheelhouse),
-        provisioner=LocalProvisioner(settings.home, database=control_plane(settings).ensure_database),
+        provisioner=LocalProvisioner(settings.home, database_url=control_plane(settings).ensure_database),
         prober=LocalProber(),
         machine=LocalMachine(settings.home),
         log_directory=settings.home / "logs" / "instances",
