@@ -12,6 +12,7 @@ import fcntl
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ SOCKET = "supervisor.sock"
 LOG = "supervisord.log"
 OUTPUT = "supervisord.out"
 LOCK = "supervisord.lock"
+LOCK_SECONDS = 20.0
 
 CONFIGURATION = f"""\
 ; Written by Fairlead. Instances are not listed here: the supervisor keeps them itself, under the state directory.
@@ -84,11 +86,17 @@ def _reset_signals() -> None:
 def _take_lock() -> int:
     """Held for life, beside the records: a second supervisor for them ends here."""
     descriptor = os.open(Path(os.environ[STATE_VARIABLE]) / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SystemExit("a supervisor serves this directory already") from None
-    return descriptor
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Also held, for a moment, by a process that a killed supervisor had just forked.
+            if time.monotonic() > deadline:
+                raise SystemExit("another supervisor serves this state directory") from None
+            time.sleep(0.02)
+        else:
+            return descriptor
 
 
 def _serve() -> None:

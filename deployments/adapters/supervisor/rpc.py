@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 import xmlrpc.client
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class SupervisorCalls:
         """
         body = xmlrpc.client.dumps((json.dumps(values),), f"fairlead.{method}")
         try:
-            (text,), _method = xmlrpc.client.loads(self._post(body))
+            (text,), _method = xmlrpc.client.loads(self._post_patiently(body))
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise SupervisorAway(f"no supervisor listens at {self.socket_path}.") from error
         except (OSError, http.client.HTTPException, xmlrpc.client.Error, ExpatError) as error:
@@ -49,6 +50,21 @@ class SupervisorCalls:
             kind = StaleFence if answer["error"] == "StaleFence" else SupervisorUnavailable
             raise kind(answer["message"], **answer["context"])
         return answer
+
+    def _post_patiently(self, body: str) -> str:
+        """Ask again when the line breaks: every call is safe to repeat.
+
+        A process that a supervisor forked just before it was killed keeps its socket open until it becomes its program:
+        for that moment connections are taken and never answered.
+        """
+        deadline = time.monotonic() + self._timeout_seconds
+        while True:
+            try:
+                return self._post(body)
+            except (ConnectionResetError, BrokenPipeError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def _post(self, body: str) -> str:
         connection = _UnixConnection(self.socket_path, self._timeout_seconds)
