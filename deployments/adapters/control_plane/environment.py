@@ -63,7 +63,7 @@ def runner_command(claims: Path, *, pool: str, limit: int, ready: Path) -> list[
 
 def reconciler_command() -> list[str]:
     """The loop that takes over what nobody drives."""
-    return [sys.executable, "-m", "deployments.driver.reconciler"]
+    return [sys.executable, "-m", "deployments.reconciler"]
 
 
 def asynchronous(database_url: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployments.cli.failing import BROKEN, OK
@@ -97,23 +96,10 @@ class Back:
 def order_back(world: World, environment: str, to: str | None) -> Back:
     """Raises Refused when there is nothing to return to, NotFound for a deployment that is not there."""
     from deployments.cli.deploying import Order
-    from deployments.cli.returning import check_target, target_before
-    from deployments.domain.spec.specification import DeploymentSpecification
-    from deployments.store.criteria import Criteria
-    from deployments.store.deployments import Document
+    from deployments.driver.returning import target_of_rollback
 
-    deployments = world.records.deployments
-    stable = [
-        deployments.get(one.id)
-        for one in world.records.queries.history(Criteria(environment=environment), limit=200)
-        if one.was_successful
-    ]
-    target = check_target(deployments.get(to, environment=environment)) if to else target_before(environment, stable)
-    kept = {**target.specification, "name": None, "created_by": None, "correlation_id": None}
-    specification = DeploymentSpecification.model_validate(kept)
-    asked = deployments.document(target.id, Document.REQUEST)
-    base = Path(str(asked["base"])) if isinstance(asked, dict) and "base" in asked else Path.cwd()
-    return Back(target, Order(specification, base, parent=target.id, is_rollback=True))
+    back = target_of_rollback(world, environment, to)
+    return Back(back.target, Order(back.specification, back.base, parent=back.target.id, is_rollback=True))
 
 
 VERB = Verb(
