@@ -41,6 +41,11 @@ class ChildProcessHost:
         """The process of a program now."""
         return self._children[name].process.pid
 
+    def started(self, name: str) -> tuple[Sequence[str], Mapping[str, str], Path]:
+        """What a program was started with: command, environment and log."""
+        child = self._children[name]
+        return child.command, child.environment, child.log
+
     def stop_restarting(self, name: str) -> None:
         """The program is not started again when it ends."""
         self._children[name].is_wanted.clear()
@@ -58,9 +63,9 @@ class ChildProcessHost:
 
 class _Child:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        self._command = list(command)
-        self._environment = dict(environment)
-        self._log = log
+        self.command = list(command)
+        self.environment = dict(environment)
+        self.log = log
         self.is_wanted = threading.Event()
         self.is_wanted.set()
         self.process = self._start()
@@ -83,10 +88,10 @@ class _Child:
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             return subprocess.Popen(
-                self._command,
-                env=self._environment,
+                self.command,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
