@@ -97,7 +97,7 @@ def test_a_writer_killed_before_its_reload_leaves_a_file_that_starts_as_stable(
 def test_a_route_that_was_written_and_not_loaded_is_loaded_by_the_same_call(
     world: RealWorld, web: RouteDeclaration
 ) -> None:
-    """A writer was killed after it wrote the file, and `ensure_running` cleaned it up: the proxy does not listen yet."""
+    """A writer was killed after it wrote the file: the proxy does not listen yet."""
     api = RouteDeclaration("api", free_port(), free_port(), (world.endpoint("api-1", "v1"),))
     files(world).write_configuration((web, api))
     world.proxy.ensure_routes([api], fence=FENCE)
