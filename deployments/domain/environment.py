@@ -32,33 +32,33 @@ class Grant(Part):
 class Capacity(Part):
     """What all services of the environment together may ask for; None is not limited."""
 
-    cpu: Annotated[float, Field(gt=0)] | None = None
+    cpu: Annotated[float, Field(strict=True, gt=0)] | None = None
     """Processor cores."""
-    memory_mb: Annotated[int, Field(gt=0)] | None = None
+    memory_mb: Annotated[int, Field(strict=True, gt=0)] | None = None
     """Memory in MiB."""
-    disk_mb: Annotated[int, Field(gt=0)] | None = None
+    disk_mb: Annotated[int, Field(strict=True, gt=0)] | None = None
     """Disk in MiB, beside the releases."""
-    instances: Annotated[int, Field(gt=0)] | None = None
+    instances: Annotated[int, Field(strict=True, gt=0)] | None = None
     """Instances running at once: old and new count while a deployment is under way."""
 
 
 class Prices(Part):
     """Prices per hour, in the currency of the cost limit."""
 
-    cpu_hour: Annotated[float, Field(ge=0)]
+    cpu_hour: Annotated[float, Field(strict=True, ge=0)]
     """One processor core for an hour."""
-    memory_gb_hour: Annotated[float, Field(ge=0)]
+    memory_gb_hour: Annotated[float, Field(strict=True, ge=0)]
     """One GiB of memory for an hour."""
 
 
 class Limits(Part):
     """Limits of policy; None is not limited."""
 
-    cost_per_hour: Annotated[float, Field(ge=0)] | None = None
+    cost_per_hour: Annotated[float, Field(strict=True, ge=0)] | None = None
     """What everything running in the environment may cost per hour. It needs `prices`."""
-    deployments_per_day: Annotated[int, Field(ge=0)] | None = None
+    deployments_per_day: Annotated[int, Field(strict=True, ge=0)] | None = None
     """Deployments that may be started within a day."""
-    services: Annotated[int, Field(ge=0)] | None = None
+    services: Annotated[int, Field(strict=True, ge=0)] | None = None
     """Services that may run in the environment."""
     allowed_regions: tuple[Word, ...] | None = None
     """Regions the environment may be in. It needs `region`."""

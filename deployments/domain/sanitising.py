@@ -76,7 +76,8 @@ def is_plain(text: str) -> bool:
 def shown(text: object, longest: int = 60) -> str:
     """Foreign text fit to be quoted in a message: on one line, escaped and cut."""
     if isinstance(text, str):
-        quoted = text[: longest + 1].encode("unicode_escape").decode() if not _is_printable(text[: longest + 1]) else text
+        start = text[: longest + 1]
+        quoted = start if _is_printable(start) else start.encode("unicode_escape").decode()
     else:
         quoted = type(text).__name__ if isinstance(text, (dict, list, tuple, set)) else repr(text)
     return quoted if len(quoted) <= longest else f"{quoted[:longest]}..."

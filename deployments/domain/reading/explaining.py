@@ -149,7 +149,11 @@ def expects(what: str, remedy: str = "") -> Callable[[Place, object, Mapping[str
     """A value of another kind."""
 
     def tell(place: Place, value: object, _context: Mapping[str, object]) -> Words:
-        given = f"`{shown(value)}`" if isinstance(value, (str, int, float)) else kind_of(value)
+        given = kind_of(value)
+        if isinstance(value, str):
+            given = f'the text "{shown(value)}"'
+        elif isinstance(value, (int, float)):
+            given = f"`{str(value).lower()}`"
         return f"It must be {what}, not {given}.", remedy or meaning(place)
 
     return tell

@@ -278,7 +278,7 @@ class Reader:
 
     def meaning(self, event: yaml.ScalarEvent, line: int) -> Value:
         """What a scalar stands for."""
-        if event.tag is None or (event.tag == "!" and event.implicit[0]):
+        if event.tag is None:
             return plain_meaning(event.value) if event.implicit[0] else str(event.value)
         kind = TAGS.get(event.tag)
         if kind == "str":

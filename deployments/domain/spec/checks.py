@@ -18,7 +18,7 @@ from deployments.domain.spec.model import (
     Program,
 )
 
-Status = Annotated[int, Field(ge=100, le=599)]
+Status = Annotated[int, Field(strict=True, ge=100, le=599)]
 UrlPath = Annotated[str, StringConstraints(pattern=URL_PATH, max_length=2000)]
 HeaderName = Annotated[str, StringConstraints(pattern=HEADER_NAME, max_length=100)]
 HeaderValue = Annotated[str, StringConstraints(pattern=HEADER_VALUE, max_length=4000)]
@@ -69,7 +69,7 @@ class HealthCheck(Part):
     """Between two attempts."""
     timeout: PositiveDuration = timedelta(seconds=2)
     """How long one answer may take."""
-    successes: Annotated[int, Field(ge=1, le=100)] = 1
+    successes: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
     """Good answers in a row before the instance counts as healthy."""
 
 
@@ -90,9 +90,9 @@ class Check(Part):
     """`before_traffic` on the preview route, `at_step` after each move, `after_traffic` once all has moved."""
     probe: Probe
     """What is asked."""
-    attempts: Annotated[int, Field(ge=1, le=20)] = 1
+    attempts: Annotated[int, Field(strict=True, ge=1, le=20)] = 1
     """How often it is asked; it fails when more than `tolerated_failures` of them are bad."""
-    tolerated_failures: Annotated[int, Field(ge=0, le=19)] = 0
+    tolerated_failures: Annotated[int, Field(strict=True, ge=0, le=19)] = 0
     """Bad answers that are let pass; fewer than `attempts`."""
     timeout: PositiveDuration = timedelta(seconds=5)
     """How long one answer may take."""

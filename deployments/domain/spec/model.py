@@ -39,11 +39,13 @@ class Part(BaseModel):
 def parse_duration(value: object) -> object:
     """`1m30s`, `500ms` or a number of seconds to a timedelta; anything else is left for pydantic to judge."""
     seconds: float | None = None
+    if isinstance(value, bool):
+        return str(value)  # pydantic would take it for a second
     if isinstance(value, str):
         parts = DURATION_PART.findall(value)
         if parts and "".join(number + unit for number, unit in parts) == value.strip():
             seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif isinstance(value, (int, float)):
         seconds = value
     if seconds is None or not abs(seconds) <= 2 * LONGEST.total_seconds():
         return value if seconds is None else LONGEST * 2  # beyond every limit: refused as too long

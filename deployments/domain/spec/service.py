@@ -58,20 +58,20 @@ class SecurityLevel(StrEnum):
 class ServiceResources(Part):
     """What one instance may use; enforced where the machine allows it, and said where it does not."""
 
-    cpu: Annotated[float, Field(gt=0, le=256)] = 0.1
+    cpu: Annotated[float, Field(strict=True, gt=0, le=256)] = 0.1
     """Processor cores."""
-    memory_mb: Annotated[int, Field(ge=16, le=1_000_000)] = 128
+    memory_mb: Annotated[int, Field(strict=True, ge=16, le=1_000_000)] = 128
     """Memory in MiB."""
-    disk_mb: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    disk_mb: Annotated[int, Field(strict=True, ge=0, le=10_000_000)] = 0
     """Disk in MiB, beside its release."""
-    open_files: Annotated[int, Field(ge=16, le=1_000_000)] | None = None
+    open_files: Annotated[int, Field(strict=True, ge=16, le=1_000_000)] | None = None
     """Files and sockets open at once; the machine's own limit unless given."""
 
 
 class Scaling(Part):
     """How many instances run."""
 
-    replicas: Annotated[int, Field(ge=1, le=50)] = 1
+    replicas: Annotated[int, Field(strict=True, ge=1, le=50)] = 1
     """Instances that share the traffic."""
 
 
@@ -139,7 +139,7 @@ class ServiceSpecification(Part):
     """Its deadlines."""
     security_level: SecurityLevel = SecurityLevel.INTERNAL
     """How sensitive it is; not above the environment's."""
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    port: Annotated[int, Field(strict=True, ge=1, le=65535)] | None = None
     """The public port of its route; chosen and then kept unless given."""
 
     @model_validator(mode="before")

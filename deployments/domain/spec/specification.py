@@ -56,11 +56,11 @@ class SuccessCriteria(Part):
 
     bake: Duration = timedelta(seconds=5)
     """How long they are watched with the old releases warm."""
-    error_rate: Annotated[float, Field(ge=0, le=1)] = 0.01
+    error_rate: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.01
     """Highest share of answers that are 5xx or never came."""
-    latency_ms: dict[Percentile, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    latency_ms: dict[Percentile, Annotated[float, Field(strict=True, gt=0)]] = Field(default_factory=dict)
     """Highest latency by percentile."""
-    minimum_requests: Annotated[int, Field(ge=1)] = 20
+    minimum_requests: Annotated[int, Field(strict=True, ge=1)] = 20
     """Fewer requests than this judge nothing."""
     when_unmeasured: WhenUnmeasured = WhenUnmeasured.PASS
     """What to conclude when too few requests came to judge."""

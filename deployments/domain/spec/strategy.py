@@ -22,7 +22,7 @@ class Rolling(Part):
 
     kind: Literal["rolling"] = "rolling"
     """Says that traffic moves batch by batch."""
-    batch: Annotated[int, Field(ge=1, le=100)] = 1
+    batch: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
     """Instances per batch."""
     pause: Duration = timedelta(0)
     """How long each batch carries traffic before the next begins."""
