@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deployments.domain.spec.specification import DeploymentSpecification
     from deployments.domain.values import ValidationResult
 
-PREVIEW = "plan-preview"
+PREVIEW = "preview"
 """Stands for the id that the deployment will have: new instances are named by its end."""
 
 
