@@ -91,6 +91,11 @@ class RealWorld:
         rows = [row for worker in workers for row in runtime.statistics(FRONTENDS, worker=worker)]
         return sum(int(row["scur"]) for row in rows if row["pxname"] == service)
 
+    def answered_by_proxy(self, service: str) -> int:
+        """Requests of the current worker by HAProxy's own counters."""
+        rows = Runtime(self.run / f"{ENVIRONMENT}.proxy").statistics(FRONTENDS)
+        return sum(int(row[f"hrsp_{family}xx"]) for row in rows if row["pxname"] == service for family in range(1, 6))
+
     def answers(self) -> bool:
         """Whether the proxy can be asked."""
         with suppress(ProxyUnavailable):

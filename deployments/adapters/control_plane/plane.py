@@ -102,11 +102,15 @@ class ControlPlane:
     def down(self, *, grace: timedelta = timedelta(seconds=60)) -> list[str]:
         """Stop everything; what was stopped. Runs in progress are ended first, while they can still undo things."""
         stopped = [name for name in (RUNNER, RECONCILER) if self._host.service_is_running(name)]
-        for name in (RUNNER, RECONCILER):
-            self._host.stop_service(name)
-        self._ready_file.unlink(missing_ok=True)
+        self._host.stop_service(RECONCILER)
+        self.stop_runner()
         ended = self._end_runs(grace)
         return [*(f"service {name}" for name in stopped), *ended, *self._host.stop()]
+
+    def stop_runner(self) -> None:
+        """Take no more runs; those in progress go on, and Prefect's own workers may serve the pool."""
+        self._host.stop_service(RUNNER)
+        self._ready_file.unlink(missing_ok=True)
 
     def status(self) -> ControlPlaneStatus:
         """Look, without starting anything."""

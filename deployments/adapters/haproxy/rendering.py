@@ -158,6 +158,7 @@ _GLOBAL = """global
 # Only a connection that could not be made is tried again (elsewhere, if there is another instance): nothing has reached
 # a server then. A request that reached one is never repeated. http-server-close gives each request a connection of its
 # own to the instance: on a kept one, an instance that closes it as the next request arrives loses that request.
+# http-ignore-probes: a connection that asks nothing, as from a port check, is no request and no error.
 # idle-close-on-response lets clients that keep a connection learn of a reload from an answer instead of an error.
 _DEFAULTS = """defaults
     mode http
@@ -176,6 +177,7 @@ _DEFAULTS = """defaults
     option http-server-close
     option idle-close-on-response
     option dontlognull
+    option http-ignore-probes
     option forwardfor
     balance roundrobin
 """

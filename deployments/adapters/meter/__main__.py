@@ -65,7 +65,8 @@ class MeterProcess:
         self._journal = Journal(directory)
         last = next(self._journal.newest_first(), None) or Flush(written=0.0)
         self._tally = Tally(Revisions(instances).find, counted=last.counted)
-        self._losses = Losses(Runtime(proxy, timeout=timedelta(seconds=2)), answered=last.answered)
+        runtime = Runtime(proxy, timeout=timedelta(seconds=2))
+        self._losses = Losses(runtime, self._tally.counted, answered=last.answered, lost_by_ended=last.lost_by_ended)
         self._lost = last.lost
         self._pipe = _open_pipe(pipe)
         self._torn = b""
@@ -103,7 +104,7 @@ class MeterProcess:
 
     def _flush(self) -> None:
         """Write what is new. A full disk keeps it in memory until there is space."""
-        lost = self._losses.total(self._tally.counted)
+        lost = self._losses.total()
         if not self._tally.rows and lost == self._lost:
             return
         flush = Flush(
@@ -111,6 +112,7 @@ class MeterProcess:
             rows=self._tally.rows,
             counted=self._tally.counted,
             answered=self._losses.answered,
+            lost_by_ended=self._losses.lost_by_ended,
             lost=lost,
         )
         try:

@@ -22,13 +22,15 @@ _BLOCK_BYTES = 256 * 1024
 class Flush:
     """What is written at once, at `written` seconds since the epoch.
 
-    The rest are totals up to then: lines `counted` and requests `answered`, by process id of the worker, and `lost`.
+    The rest are totals up to then: lines `counted` and requests `answered`, by process id of the worker; what was lost of
+    workers that ended since; and `lost` altogether.
     """
 
     written: float
     rows: Sequence[Row] = ()
     counted: Mapping[str, int] = field(default_factory=dict)
     answered: Mapping[str, int] = field(default_factory=dict)
+    lost_by_ended: int = 0
     lost: int = 0
 
 
@@ -76,15 +78,17 @@ def _to_json(flush: Flush) -> dict[str, Any]:
         [row.second, row.service, row.revision, row.requests, row.errors, row.statuses, row.latencies, row.longest_ms]
         for row in flush.rows
     ]
-    totals = {"lost": flush.lost, "counted": flush.counted, "answered": flush.answered}
-    return {"written": flush.written, **totals, "rows": rows}
+    totals = {"counted": flush.counted, "answered": flush.answered}
+    losses = {"lost_by_ended": flush.lost_by_ended, "lost": flush.lost}
+    return {"written": flush.written, **totals, **losses, "rows": rows}
 
 
 def _parse(line: bytes) -> Flush | None:
     try:
         value = json.loads(line)
         rows = [_row(*fields) for fields in value["rows"]]
-        return Flush(float(value["written"]), rows, value["counted"], value["answered"], int(value["lost"]))
+        totals = {name: value[name] for name in ("counted", "answered", "lost_by_ended", "lost")}
+        return Flush(written=float(value["written"]), rows=rows, **totals)
     except (ValueError, KeyError, TypeError):
         return None
 

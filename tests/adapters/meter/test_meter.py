@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -102,6 +103,14 @@ def test_preview_requests_are_not_counted(world: RealWorld, web: RouteDeclaratio
     until(lambda: total(world) == 1, "the public request to be counted")
     assert ask(web.port) == 200
     until(lambda: total(world) == 2, "the second public request to be counted")
+
+
+def test_a_connection_that_asks_nothing_is_no_request(world: RealWorld, web: RouteDeclaration) -> None:
+    with socket.create_connection(("127.0.0.1", web.port)):
+        pass
+    assert ask(web.port) == 200
+    until(lambda: total(world) == 1, "the request to be counted")
+    until(lambda: world.answered_by_proxy("web") == 1, "the proxy's own count to agree")
 
 
 def test_a_meter_that_is_asked_to_stop_loses_nothing(world: RealWorld, web: RouteDeclaration) -> None:
