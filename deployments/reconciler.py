@@ -1,7 +1,7 @@
 """The reconciler's process: `python -m deployments.reconciler`, kept running by `fairlead up`.
 
-Round after round it takes up what nobody drives and retires what was warm long enough. It works with Prefect gone, and what
-is away now it meets again in the next round.
+Round after round it takes up what nobody drives and retires what was warm long enough. It works with Prefect gone, and
+what is away now it meets again in the next round.
 """
 
 from __future__ import annotations

@@ -125,7 +125,10 @@ async def _ensure_deployment(client: PrefectClient, pool: str, declared: Declara
         description=declared.description,
         parameters=declared.parameters,
         tags=list(declared.tags),
-        schedules=[DeploymentScheduleCreate(schedule=_schedule(each), active=True) for each in declared.schedules],
+        schedules=[
+            DeploymentScheduleCreate(schedule=_schedule(each), active=each.get("active", True))
+            for each in declared.schedules
+        ],
         work_pool_name=pool,
         pull_steps=[],
         parameter_openapi_schema=schema,

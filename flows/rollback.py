@@ -9,20 +9,19 @@ from prefect import flow
 from pydantic import Field
 
 from deployments.driver.returning import target_of_rollback
-from flows.deploy import deploy
+from flows.deploy import Principal, deploy
 from flows.worlds import world_of_this_process
 from tasks.runs import in_thread
+
+Environment = Annotated[str, Field(description="The environment to return.")]
+Target = Annotated[str | None, Field(description="A completed deployment; the stable state before the present one.")]
 
 
 @flow(name="rollback", flow_run_name="rollback of {environment}", persist_result=False)
 async def rollback(
-    environment: Annotated[str, Field(description="The environment to return.")],
-    to: Annotated[
-        str | None, Field(description="A completed deployment; the one before the last unless given.")
-    ] = None,
-    principal: Annotated[
-        str | None, Field(description="Who asks; a name that a trigger states is not verified.")
-    ] = None,
+    environment: Environment,
+    to: Target = None,
+    principal: Principal = None,
 ) -> dict[str, Any]:
     """Deploy the specification of an earlier completed deployment again. Raises Refused when there is none."""
     target = await in_thread(target_of_rollback, world_of_this_process(), environment, to)

@@ -50,6 +50,7 @@ def revision_of(specification: DeploymentSpecification, service: ServiceSpecific
     configuration = configuration_of(specification, service)
     running: Mapping[str, object] = {
         "release": release,
+        "version": service.version,
         "command": service.run_command,
         "environment": service.environment_variables,
         "files": configuration.files,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -39,11 +39,17 @@ def observe(
     base: Path,
     principal: Principal,
     deployment: str | None = None,
+    locks: Mapping[str, SourceLock] | None = None,
 ) -> Facts:
-    """Look at records, proxy, supervisor, sources and machine. `deployment` is the one that asks; it does not count."""
+    """Look at records, proxy, supervisor, sources and machine. `deployment` is the one that asks; it does not count.
+
+    `locks` holds sources that were resolved before, by service; they are not resolved again.
+    """
     environment, records = specification.target_environment, world.records
     routes = {route.service: route for route in world.proxy(environment).routes()}
-    locks, missing = resolve_sources(world, specification.services, base)
+    known = dict(locks or {})
+    found, missing = resolve_sources(world, [s for s in specification.services if s.name not in known], base)
+    locks = {**known, **found}
     alive = alive_instances(world, environment)
     instances = {i.id: i for i in records.instances.of_environment(environment)}
     current = records.stables.current(environment)

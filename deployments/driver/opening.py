@@ -83,10 +83,15 @@ def take_lease(world: World, environment: str, owner: str) -> Lease:
 
 
 def resume(world: World, record: Deployment, lease: Lease) -> Run:
-    """A run of a deployment that was left, with everything its journal knows."""
+    """A run of a deployment with everything its journal knows.
+
+    A rollback takes the locks of the deployment it returns to: what its paths and branches hold by now does not matter.
+    """
     deployments = world.records.deployments
     asked, plan = deployments.document(record.id, Document.REQUEST), deployments.plan(record.id)
     locks = deployments.document(record.id, Document.LOCKS)
+    if locks is None and record.is_rollback and record.parent:
+        locks = deployments.document(record.parent, Document.LOCKS)
     asked = asked if isinstance(asked, dict) else {}
     specification = DeploymentSpecification.model_validate(dict(record.specification))
     run = Run(

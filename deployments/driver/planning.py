@@ -39,6 +39,7 @@ def make_plan(run: Run) -> None:
             base=run.base,
             principal=run.principal,
             deployment=run.deployment,
+            locks=run.locks,
         )
     if run.has_plan:
         return

@@ -168,3 +168,17 @@ def test_a_deployment_without_services_to_run_only_builds(stage: Stage) -> None:
     assert done.status is DeploymentStatus.COMPLETED
     assert len(stage.builder.builds) == 1
     assert not stage.supervisor.running()
+
+
+def test_a_rollback_returns_to_what_was_locked_then_whatever_the_source_holds_now(stage: Stage) -> None:
+    first = stage.deploy(specification(service("api", "1.0")))
+    assert first is not None
+    locked = stage.revision("api")
+    stage.deploy(specification(service("api", "2.0")))
+    stage.builder.missing.add(".")
+
+    done = stage.deploy(specification(service("api", "1.0")), is_rollback=True, parent=first.id)
+
+    assert done is not None
+    assert done.status is DeploymentStatus.COMPLETED
+    assert stage.revision("api") == locked
