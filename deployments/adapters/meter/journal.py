@@ -22,8 +22,8 @@ _BLOCK_BYTES = 256 * 1024
 class Flush:
     """What is written at once, at `written` seconds since the epoch.
 
-    The rest are totals up to then: lines `counted` and requests `answered`, by process id of the worker; what was lost of
-    workers that ended since; and `lost` altogether.
+    The rest are totals up to then: lines `counted` and requests `answered`, by process id of the worker; what was lost
+    of workers that ended since; and `lost` altogether.
     """
 
     written: float
