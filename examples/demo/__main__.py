@@ -57,7 +57,7 @@ def clean_up(narrator: Narrator, fairlead: Fairlead, *, keep: bool) -> None:
     if keep:
         home = f"FAIRLEAD_HOME={fairlead.home}"
         narrator.line(f"Everything keeps running. Look:  {home} .venv/bin/fairlead status")
-        narrator.line(f"End it:  {home} .venv/bin/fairlead destroy --yes && rm -r {fairlead.home}")
+        narrator.line(f"End it:  {home} .venv/bin/fairlead destroy --everything")
         return
     narrator.line("Stopping everything that was started.")
     fairlead.remove()

@@ -75,7 +75,7 @@ class Fairlead:
     def remove(self) -> None:
         """Stop everything that was started, and forget the home."""
         subprocess.run(
-            command(("destroy", "--yes")),
+            command(("destroy", "--yes", "--everything", "--force")),
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

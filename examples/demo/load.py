@@ -24,9 +24,9 @@ from examples.demo.wire import Answer, Connection
 
 KEPT, NEW = 6, 4
 """Visitors on kept connections, visitors who connect anew each time; each slow visit has a visitor of its own."""
-PAUSE = 0.15
+PAUSE = 0.25
 """Seconds from one request of a visitor to the next, at least."""
-REST = 0.5
+REST = 1.0
 """Of a slow visitor, between visits."""
 PATIENCE = 60.0
 """Seconds until a request without an answer has failed."""

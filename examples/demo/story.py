@@ -80,8 +80,8 @@ def release_first(narrator: Narrator, fairlead: Fairlead) -> None:
     narrator.act(1, "Three programs go out for the first time")
     narrator.say(
         "Datasette publishes the airports of the world as pages (catalogue); ROAPI reads them from it and answers SQL"
-        " (api); Paste under gunicorn puts both behind one address (gateway). They are built from PyPI packages, and use"
-        " one another over HTTP. The first command starts what Fairlead itself needs: PostgreSQL, Prefect, HAProxy."
+        " (api); Paste under gunicorn puts both behind one address (gateway). They are built from PyPI packages, and"
+        " use one another over HTTP. The first command starts what Fairlead itself needs: PostgreSQL, Prefect, HAProxy."
     )
     deploy(narrator, fairlead, "v1.yaml")
 
@@ -104,8 +104,8 @@ def release_mistake(narrator: Narrator, fairlead: Fairlead, visitors: Visitors) 
     narrator.act(3, "A mistake goes out, and comes back by itself")
     narrator.say(
         "Version 2.1.0 of the catalogue is to list the airports by city. Its metadata names the column `city_name`; the"
-        " data calls it `city`. Health checks and the checks before traffic are green, because Datasette starts, and most"
-        " pages work. Only under real traffic do the lists of airports answer 500."
+        " data calls it `city`. Health checks and the checks before traffic are green, because Datasette starts, and"
+        " most pages work. Only under real traffic do the lists of airports answer 500."
     )
     code = deploy(narrator, fairlead, "v3.yaml", expect=(0, TAKEN_BACK))
     visitors.wait_for(QUIET)
@@ -123,4 +123,5 @@ def deploy(narrator: Narrator, fairlead: Fairlead, file: str, *, expect: tuple[i
 
 def routes(fairlead: Fairlead) -> dict[str, str]:
     """Public address by service, as `fairlead status` tells them."""
-    return {route["service"]: f"http://127.0.0.1:{route['port']}" for route in fairlead.ask("status")["routes"]}
+    [environment] = fairlead.ask("status", "demo")["environments"]
+    return {service["name"]: service["url"] for service in environment["services"]}

@@ -35,7 +35,7 @@ def get(route: str, path: str, answered_by: str) -> Visit:
 
 
 PROMPT: Sequence[Visit] = (
-    get("catalogue", "/airports/airports?_size=20", "catalogue"),
+    get("catalogue", "/airports/airports?_size=10", "catalogue"),
     get("gateway", "/catalogue/airports/airports/EGLL", "catalogue"),
     get("catalogue", "/airports/airports/KJFK", "catalogue"),
     get("gateway", "/index.html", "gateway"),
@@ -48,7 +48,7 @@ PROMPT: Sequence[Visit] = (
 SLOW: Sequence[Visit] = (
     Visit("gateway", Request("POST", "/api/sql", COUNT, Pace.SLOW_UPLOAD), "api"),
     Visit("api", Request("POST", "/api/sql", COUNT, Pace.SLOW_UPLOAD), "api"),
-    Visit("catalogue", Request("GET", "/airports/airports?_sort=icao&_size=400", pace=Pace.SLOW_DOWNLOAD), "catalogue"),
+    Visit("catalogue", Request("GET", "/airports/airports?_sort=icao&_size=200", pace=Pace.SLOW_DOWNLOAD), "catalogue"),
 )
 """In flight for a second and more, so that every change finds some of them on the way."""
 
