@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import select
 from datetime import timedelta
 
-from sqlalchemy import URL, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError
+import psycopg
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from deployments.domain.errors import Refused
 from deployments.store.columns import to_json
@@ -34,15 +38,16 @@ def make_engine(url: str, *, lease: timedelta = LEASE) -> Engine:
     address = read_address(url)
     wanted = address.query.get("options", "")
     options = " ".join([wanted if isinstance(wanted, str) else " ".join(wanted), *_session_settings(lease)]).strip()
-    return create_engine(
+    engine = create_engine(
         address.difference_update_query(["options"]),
         pool_size=KEPT,
         max_overflow=AT_MOST - KEPT,
         pool_timeout=PATIENCE,
-        pool_pre_ping=True,
         json_serializer=to_json,
         connect_args={**KEEPALIVE, "application_name": "fairlead", "options": options},
     )
+    event.listen(engine, "checkout", _refuse_closed)
+    return engine
 
 
 def read_address(url: str) -> URL:
@@ -64,6 +69,21 @@ def address_of(engine: Engine) -> str:
     host = engine.url.host or engine.url.query.get("host") or "localhost"
     port = f":{engine.url.port}" if engine.url.port else ""
     return f"{host}{port}/{engine.url.database or ''}"
+
+
+def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+    """Let the pool replace a connection that the server has closed, after its restart for instance.
+
+    A server says nothing on an idle connection until it closes it, so one that can be read from is at its end. Looking
+    costs no round trip, as a ping would; a peer that vanished without a word is left to the timeouts of TCP.
+    """
+    watch = select.poll()
+    try:
+        watch.register(connection.fileno(), select.POLLIN)
+    except psycopg.OperationalError as error:
+        raise DisconnectionError("this connection is closed") from error
+    if watch.poll(0):
+        raise DisconnectionError("the server has closed this connection")
 
 
 def _session_settings(lease: timedelta) -> list[str]:

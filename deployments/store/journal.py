@@ -7,18 +7,19 @@ Both writes lock the lease's row, and each carries its event in the same transac
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
 from deployments.domain.errors import NotFound
 from deployments.domain.events import DeploymentEventKind, Event
 from deployments.store.events import append, append_for, no_deployment
-from deployments.store.tables import NOW, journal
-from deployments.store.transactions import Lease, Scope
+from deployments.store.tables import journal
+from deployments.store.transactions import Lease, Scope, lost
 
 UNDO = "undo:"
 KINDS = {
@@ -28,6 +29,55 @@ KINDS = {
     (True, True): DeploymentEventKind.STEP_UNDONE,
 }
 """By (is an undo, is done)."""
+
+# Each of the two is one statement and so a transaction by itself: one round trip instead of five, on the hottest path.
+# The first part locks the lease as `lock_lease` does; without the lease nothing of the rest happens.
+INTEND = text(
+    """
+    WITH lease AS (
+        SELECT environment FROM fairlead.leases
+        WHERE environment = :environment AND owner = :owner AND fence = :fence AND expires_at > clock_timestamp()
+        FOR KEY SHARE
+    ),
+    intent AS (
+        INSERT INTO fairlead.journal AS j (deployment, key, action, fence)
+        SELECT :deployment, :key, :body, :fence FROM lease
+        ON CONFLICT (deployment, key) DO UPDATE SET attempts = j.attempts + 1, fence = excluded.fence
+        WHERE j.done_at IS NULL
+        RETURNING j.attempts
+    ),
+    told AS (
+        INSERT INTO fairlead.events
+            (family, kind, environment, deployment, correlation_id, source, subject, data)
+        SELECT 'deployment', :kind, d.environment, d.id, d.correlation_id, :source, :key,
+            jsonb_build_object('attempt', intent.attempts, 'action', :body)
+        FROM intent, fairlead.deployments d WHERE d.id = :deployment
+    )
+    SELECT EXISTS (SELECT FROM lease) AS is_held, (SELECT attempts FROM intent) AS attempts
+    """
+).bindparams(bindparam("body", type_=JSONB))
+PROVE = text(
+    """
+    WITH lease AS (
+        SELECT environment FROM fairlead.leases
+        WHERE environment = :environment AND owner = :owner AND fence = :fence AND expires_at > clock_timestamp()
+        FOR KEY SHARE
+    ),
+    proof AS (
+        UPDATE fairlead.journal AS j SET receipt = :body, done_at = clock_timestamp(), fence = :fence
+        FROM lease WHERE j.deployment = :deployment AND j.key = :key AND j.done_at IS NULL
+        RETURNING j.deployment
+    ),
+    told AS (
+        INSERT INTO fairlead.events
+            (family, kind, environment, deployment, correlation_id, source, subject, data)
+        SELECT 'deployment', :kind, d.environment, d.id, d.correlation_id, :source, :key,
+            jsonb_build_object('receipt', :body)
+        FROM proof, fairlead.deployments d WHERE d.id = proof.deployment
+    )
+    SELECT EXISTS (SELECT FROM lease) AS is_held, EXISTS (SELECT FROM proof) AS is_written
+    """
+).bindparams(bindparam("body", type_=JSONB))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +116,15 @@ class Journal:
 
         A second intent of a step in doubt is counted as a further attempt. Raises LeaseLost, or NotFound.
         """
-        intent = (
-            insert(journal)
-            .values(deployment=deployment, key=key, action=action, fence=lease.fence)
-            .on_conflict_do_update(
-                index_elements=["deployment", "key"],
-                set_={"attempts": journal.c.attempts + 1, "fence": lease.fence},
-                where=journal.c.done_at.is_(None),
-            )
-            .returning(journal.c.attempts)
-        )
-        with self._scope.writing(lease) as connection:
+        with self._writing(lease, events) as connection:
             try:
-                attempt = connection.scalar(intent)
+                row = connection.execute(INTEND, self._values(lease, deployment, key, is_done=False, body=action)).one()
             except IntegrityError as error:
                 raise no_deployment(deployment) from error
-            if attempt is None:
+            if not row.is_held:
+                raise lost(connection, lease)
+            if row.attempts is None:
                 return _receipt(connection, deployment, key)
-            self._tell(connection, deployment, key, is_done=False, data={"attempt": attempt, "action": action})
             append(connection, events)
         return None
 
@@ -94,16 +135,13 @@ class Journal:
 
         Raises LeaseLost, or NotFound when the step was never intended.
         """
-        proof = (
-            update(journal)
-            .where(journal.c.deployment == deployment, journal.c.key == key, journal.c.done_at.is_(None))
-            .values(receipt=dict(values), done_at=NOW, fence=lease.fence)
-        )
-        with self._scope.writing(lease) as connection:
-            if connection.execute(proof).rowcount == 0:
+        with self._writing(lease, events) as connection:
+            row = connection.execute(PROVE, self._values(lease, deployment, key, is_done=True, body=values)).one()
+            if not row.is_held:
+                raise lost(connection, lease)
+            if not row.is_written:
                 _receipt(connection, deployment, key)
                 return
-            self._tell(connection, deployment, key, is_done=True, data={"receipt": values})
             append(connection, events)
 
     def failed(self, lease: Lease, deployment: str, key: str, message: str) -> None:
@@ -134,11 +172,23 @@ class Journal:
         """The receipts of all finished steps by key."""
         return {entry.key: dict(entry.values) for entry in self.entries(deployment) if entry.is_done}
 
-    def _tell(
-        self, connection: Connection, deployment: str, key: str, *, is_done: bool, data: Mapping[str, object]
-    ) -> None:
-        kind = KINDS[key.startswith(UNDO), is_done]
-        append_for(connection, deployment, kind, self._scope.source, step=key, data=data)
+    def _writing(self, lease: Lease, events: Sequence[Event]) -> AbstractContextManager[Connection]:
+        """One statement is a transaction already; with further events it takes one around them all."""
+        return self._scope.writing(lease) if events else self._scope.alone()
+
+    def _values(
+        self, lease: Lease, deployment: str, key: str, *, is_done: bool, body: Mapping[str, object]
+    ) -> dict[str, object]:
+        return {
+            "environment": lease.environment,
+            "owner": lease.owner,
+            "fence": lease.fence,
+            "deployment": deployment,
+            "key": key,
+            "kind": KINDS[key.startswith(UNDO), is_done].value,
+            "source": self._scope.source.value,
+            "body": dict(body),
+        }
 
 
 def _receipt(connection: Connection, deployment: str, key: str) -> dict[str, object]:

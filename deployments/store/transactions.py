@@ -37,6 +37,9 @@ class Scope(Protocol):
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection to read from."""
 
+    def alone(self) -> AbstractContextManager[Connection]:
+        """A connection for one statement, which is a transaction by itself."""
+
     def writing(self, lease: Lease | None = None) -> AbstractContextManager[Connection]:
         """A connection in a transaction; with a lease, its row is locked first, or LeaseLost raised."""
 
@@ -48,7 +51,6 @@ class EachCall:
         self.engine, self.source = engine, source
         self.address = address_of(engine)
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._snapshot = engine.execution_options(isolation_level="REPEATABLE READ")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -56,11 +58,9 @@ class EachCall:
         with database_failures(self.address), self._autocommit.connect() as connection:
             yield connection
 
-    @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """All statements see one moment."""
-        with database_failures(self.address), self._snapshot.connect() as connection:
-            yield connection
+    def alone(self) -> AbstractContextManager[Connection]:
+        """Committed when the statement ends: no round trips to begin and to commit."""
+        return self.reading()
 
     @contextmanager
     def writing(self, lease: Lease | None = None) -> Iterator[Connection]:
@@ -82,6 +82,10 @@ class OneTransaction:
     def reading(self) -> Iterator[Connection]:
         """The transaction itself: it sees what it wrote."""
         yield self._connection
+
+    def alone(self) -> AbstractContextManager[Connection]:
+        """The transaction itself."""
+        return self.reading()
 
     @contextmanager
     def writing(self, lease: Lease | None = None) -> Iterator[Connection]:
