@@ -49,9 +49,16 @@ def explain(error: ErrorDetails, model: type[BaseModel], written: Mapping[Path, 
     else:
         message, remedy = f"{error['msg']}.", meaning(place)
     if error["type"] == "string_type":
-        text = written.get(place.path)
+        text = written.get(place.path) or _placeholder_in(error["input"])
         remedy = f'Write it in quotes: "{shown(text)}".' if text else remedy
     return Finding(place.path, message, remedy)
+
+
+def _placeholder_in(value: object) -> str:
+    """`{port}` without quotes is a mapping to YAML."""
+    if isinstance(value, Mapping) and list(value.values()) == [None]:
+        return f"{{{next(iter(value))}}}"
+    return ""
 
 
 def errors_of(error: ValidationError) -> list[ErrorDetails]:
@@ -163,7 +170,9 @@ def limit(words: str, name: str) -> Callable[[Place, object, Mapping[str, object
     """A value beyond a limit."""
 
     def tell(place: Place, value: object, context: Mapping[str, object]) -> Words:
-        bound = context.get(name)
+        constraints = place.field.metadata if place.field else []
+        exact = (getattr(constraint, name, None) for constraint in constraints)
+        bound = next((bound for bound in exact if bound is not None), context.get(name))
         shown_bound = format_duration(bound) if isinstance(bound, timedelta) else str(bound)
         return f"It must be {words} {shown_bound}, not {shown(value)}.", meaning(place)
 

@@ -14,10 +14,12 @@ from pydantic import ValidationError
 from deployments.domain.reading.explaining import errors_of
 from deployments.domain.reading.places import Place, way_to
 from deployments.domain.spec.problems import Finding, Path
-from deployments.domain.spec.rules.table import findings_of
+from deployments.domain.spec.rules.configuration import placeholders
+from deployments.domain.spec.rules.table import RULES
 from deployments.domain.spec.specification import DeploymentSpecification
 
 ROUNDS = 4
+NAMED_BY_PLACEHOLDERS = {"dependencies", "resource_requirements", "configuration", "configuration_overrides", "type"}
 STAND_IN_NAME = re.compile(r"`unreadable-(\d+)`")
 SOURCE = {"kind": "archive", "path": "unreadable", "sha256": "0" * 64}
 STAND_INS: dict[str, object] = {
@@ -30,11 +32,18 @@ STAND_INS: dict[str, object] = {
 
 def findings_between(data: object, error: ValidationError) -> list[Finding]:
     """What the rules between fields find in the parts that can be read."""
-    bad = {way[-1].path for way in ways_of(error)}
-    specification = salvage(deepcopy(data), error)
+    taken = {way[-1].path for way in ways_of(error)}
+    specification = salvage(deepcopy(data), error, taken)
     if specification is None:
         return []
-    return [in_words(finding) for finding in findings_of(specification) if not is_below(finding.path, bad)]
+    rules = [rule for rule in RULES if rule is not placeholders or not hides_names(taken)]
+    found = (finding for rule in rules for finding in rule(specification))
+    return [in_words(finding) for finding in found if not is_below(finding.path, taken)]
+
+
+def hides_names(taken: set[Path]) -> bool:
+    """Whether something was taken out that placeholders may name: they would seem to name nothing."""
+    return any(NAMED_BY_PLACEHOLDERS.intersection(path) for path in taken)
 
 
 def in_words(finding: Finding) -> Finding:
@@ -43,11 +52,10 @@ def in_words(finding: Finding) -> Finding:
     return Finding(finding.path, message, remedy)
 
 
-def salvage(data: object, error: ValidationError) -> DeploymentSpecification | None:
-    """The specification without what is wrong with it; None when that leads nowhere. `data` is changed."""
+def salvage(data: object, error: ValidationError, taken: set[Path]) -> DeploymentSpecification | None:
+    """The specification without what is wrong with it; None when that leads nowhere. `data` and `taken` are changed."""
     for _ in range(ROUNDS):
-        for way in ways_of(error):
-            repair(data, way)
+        taken.update(path for way in ways_of(error) if (path := repair(data, way)))
         try:
             return DeploymentSpecification.model_validate(data)
         except ValidationError as left:
@@ -60,23 +68,31 @@ def ways_of(error: ValidationError) -> list[list[Place]]:
     return [way_to(DeploymentSpecification, detail["loc"]) for detail in errors_of(error)]
 
 
-def repair(data: object, way: list[Place]) -> None:
-    """Take out the last field of the way, or the nearest one around it that can be taken out or replaced."""
+def repair(data: object, way: list[Place]) -> Path:
+    """Take out the last field of the way, or the nearest one around it that can be taken out or replaced; say which."""
     for place in reversed(way[1:]):
         leaf = place.path[-1]
         holder = value_at(data, place.path[:-1])
         if holder is None:
-            return
+            return ()
+        stand_in = stand_in_for(place.path)
         if isinstance(holder, dict) and not place.is_required:
             holder.pop(leaf, None)
-            return
-        stand_in = stand_in_for(place.path)
-        if stand_in is not None and isinstance(holder, dict):
-            holder[leaf] = stand_in
-            return
-        if stand_in is not None and isinstance(holder, list) and isinstance(leaf, int):
-            holder[leaf] = stand_in
-            return
+        elif stand_in is None:
+            continue
+        else:
+            put(holder, leaf, stand_in)
+        return place.path
+    return ()
+
+
+def put(holder: object, leaf: str | int, value: object) -> None:
+    """Place a value in a mapping or a list."""
+    if isinstance(holder, list) and isinstance(leaf, int):
+        holder[leaf] = value
+        return
+    if isinstance(holder, dict):
+        holder[leaf] = value
 
 
 def stand_in_for(path: Path) -> object:

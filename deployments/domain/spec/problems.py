@@ -57,7 +57,8 @@ def field_path(path: Iterable[str | int]) -> str:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant."""
     plain = {_plain(name): name for name in known}
-    found = get_close_matches(_plain(word), plain, n=1, cutoff=0.65)
+    swapped = [name for name in plain if sorted(name) == sorted(_plain(word))]
+    found = swapped or get_close_matches(_plain(word), plain, n=1, cutoff=0.65)
     return plain[found[0]] if found else None
 
 
