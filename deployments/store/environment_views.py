@@ -94,6 +94,8 @@ def read_health(connection: Connection, name: str) -> EnvironmentHealth:
     completed, unsuccessful = connection.execute(counted.where(here, deployments.c.created_at >= NOW - RECENTLY)).one()
     last = select_deployments().where(here, was_unsuccessful).order_by(deployments.c.created_at.desc()).limit(1)
     last_unsuccessful = connection.execute(last).one_or_none()
+    last_completed = select(deployments.c.finished_at).where(here, was_completed)
+    last_completed = last_completed.order_by(deployments.c.created_at.desc()).limit(1)
     quarantined = select(func.count()).where(quarantine.c.environment == name, quarantine.c.lifted_at.is_(None))
     holder = select(leases.c.owner).where(leases.c.environment == name, leases.c.expires_at > NOW)
     return EnvironmentHealth(
@@ -103,7 +105,7 @@ def read_health(connection: Connection, name: str) -> EnvironmentHealth:
         completed=completed,
         unsuccessful=unsuccessful,
         quarantined=connection.scalar(quarantined) or 0,
-        last_completed_at=connection.scalar(select(func.max(deployments.c.finished_at)).where(here, was_completed)),
+        last_completed_at=connection.scalar(last_completed),
         last_unsuccessful=to_deployment(last_unsuccessful) if last_unsuccessful else None,
         holder=connection.scalar(holder),
     )
