@@ -39,9 +39,12 @@ def tell_outcome(narrator: Narrator, outcome: Outcome) -> None:
 
 def tell_rollback(narrator: Narrator, outcome: Outcome) -> None:
     """From the decision to the last request that the bad release got."""
-    if outcome.rollback_seconds is not None:
-        took = f"{outcome.rollback_seconds * 1000:.0f} ms"
-        narrator.line(f"  rollback: from the decision to the last new request routed to {MISTAKE.release}: {took}")
+    narrator.line()
+    rows = [
+        (f"from the decision to the last new request routed to {MISTAKE.release}", outcome.rollback_seconds),
+        ("from the decision to the record that the traffic is back", outcome.return_seconds),
+    ]
+    narrator.table((words, "?" if took is None else f"{took * 1000:.0f} ms") for words, took in rows)
 
 
 def tell_verdict(narrator: Narrator, outcome: Outcome) -> None:
@@ -69,6 +72,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "by_release": books.by_release,
         "by_way": books.by_way,
         "rollback_seconds": outcome.rollback_seconds,
+        "return_seconds": outcome.return_seconds,
         "complaints": outcome.complaints,
         "timeline": [{"at": m.at, "deployment": m.deployment, "words": m.words} for m in outcome.moments],
     }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from examples.demo.accounting import Books
 from examples.demo.fairlead import TAKEN_BACK, Fairlead
 from examples.demo.narration import Narrator
-from examples.demo.timeline import Event, Moment, decided_at, moments
+from examples.demo.timeline import Moment, Told, moments
 from examples.demo.visitors import Visitors
 from examples.demo.visits import MISTAKE
 
@@ -25,19 +25,25 @@ class Outcome:
     """What the story came to."""
 
     books: Books
-    events: dict[str, list[Event]] = field(default_factory=dict)
-    code_of_bad: int = 0
+    told: tuple[Told, ...]
+    code_of_bad: int
 
     @property
     def moments(self) -> list[Moment]:
-        """All three deployments, in order."""
-        return [moment for name, events in self.events.items() for moment in moments(name, events)]
+        """Of all deployments, in order."""
+        return moments(self.told)
 
     @property
     def rollback_seconds(self) -> float | None:
-        """From the decision to the last new request that the bad release got; 0 when none came after it."""
-        decision, last = decided_at(self.events.get(BAD, [])), self.books.last_sent_to(MISTAKE.release)
+        """From the decision to the last new request that the bad release got; 0 when none was sent after it."""
+        decision, last = self.told[-1].decided_at, self.books.last_sent_to(MISTAKE.release)
         return None if decision is None or last is None else max(0.0, last - decision)
+
+    @property
+    def return_seconds(self) -> float | None:
+        """From the decision to the record that the traffic is back."""
+        decision, back = self.told[-1].decided_at, self.told[-1].returned_at
+        return None if decision is None or back is None else back - decision
 
     @property
     def complaints(self) -> list[str]:
@@ -71,8 +77,8 @@ def tell(narrator: Narrator, fairlead: Fairlead) -> Outcome:
         books = visitors.leave()
     finally:
         visitors.end()
-    events = {name: fairlead.ask("show", name)["events"] for name in (FIRST, UPGRADE, BAD)}
-    return Outcome(books, events, code)
+    told = tuple(Told.of(fairlead.ask("show", name)) for name in (FIRST, UPGRADE, BAD))
+    return Outcome(books, told, code)
 
 
 def release_first(narrator: Narrator, fairlead: Fairlead) -> None:
