@@ -31,11 +31,9 @@ class _Fake(FakeSupervisor):
         return super().ensure_started(program, fence=fence)
 
 
-@pytest.fixture(params=["real", "fake"])
-def supervisor(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
-    if request.param == "fake":
-        yield _Fake()
-        return
+@pytest.fixture(scope="module")
+def plane() -> Iterator[DataPlane]:
+    """One real data plane for the whole suite."""
     directory = Path(tempfile.mkdtemp(prefix="fl-", dir="/tmp"))
     plane = DataPlane(directory / "s", directory / "r", settle=timedelta(hours=1))
     try:
@@ -46,10 +44,41 @@ def supervisor(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.fixture(params=["real", "fake"])
+def supervisor(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
+    if request.param == "fake":
+        yield _Fake()
+        return
+    plane: DataPlane = request.getfixturevalue("plane")
+    try:
+        yield plane
+    finally:
+        for environment in (production(), staging()):
+            for report in plane.observe_all(environment):
+                plane.ensure_stopped(report.instance, grace=timedelta(0), fence=2**60)
+
+
+@pytest.fixture(autouse=True)
+def environments_of_its_own(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fences are never forgotten, so each test writes to environments that no other test wrote to."""
+    monkeypatch.setattr(f"{__name__}._TEST", request.node.name)
+
+
+_TEST = ""
+
+
+def production() -> str:
+    return f"{_TEST}/production"
+
+
+def staging() -> str:
+    return f"{_TEST}/staging"
+
+
 def program(instance: str = "api-1", **overrides: object) -> Program:
     values: dict[str, object] = {
         "instance": instance,
-        "project_environment": "shop/production",
+        "project_environment": production(),
         "service": "api",
         "revision": "r1",
         "command": SLEEPS,
@@ -74,7 +103,7 @@ def test_a_started_instance_is_reported_with_what_it_is(supervisor: Supervisor) 
     assert report.state is InstanceState.RUNNING
     assert report.pid is not None
     assert (report.port, report.restarts, report.exit_code) == (18080, 0, None)
-    assert (report.project_environment, report.service, report.revision) == ("shop/production", "api", "r1")
+    assert (report.project_environment, report.service, report.revision) == (production(), "api", "r1")
 
 
 def test_starting_twice_starts_once(supervisor: Supervisor) -> None:
@@ -90,7 +119,7 @@ def test_a_stopped_instance_is_forgotten(supervisor: Supervisor) -> None:
     supervisor.ensure_started(program(), fence=1)
     supervisor.ensure_stopped("api-1", grace=GRACE, fence=1)
     assert supervisor.observe("api-1").state is InstanceState.UNKNOWN
-    assert list(supervisor.observe_all("shop/production")) == []
+    assert list(supervisor.observe_all(production())) == []
 
 
 def test_stopping_what_is_not_there_is_fine(supervisor: Supervisor) -> None:
@@ -110,7 +139,7 @@ def test_an_instance_that_ends_while_it_starts_keeps_its_code_until_it_is_stoppe
     wait_until(lambda: supervisor.observe("api-1").state is InstanceState.EXITED)
     report = supervisor.observe("api-1")
     assert (report.exit_code, report.pid) == (3, None)
-    assert [seen.instance for seen in supervisor.observe_all("shop/production")] == ["api-1"]
+    assert [seen.instance for seen in supervisor.observe_all(production())] == ["api-1"]
     supervisor.ensure_stopped("api-1", grace=GRACE, fence=1)
     assert supervisor.observe("api-1").state is InstanceState.UNKNOWN
 
@@ -118,9 +147,9 @@ def test_an_instance_that_ends_while_it_starts_keeps_its_code_until_it_is_stoppe
 def test_instances_are_listed_by_environment_in_the_order_of_their_start(supervisor: Supervisor) -> None:
     supervisor.ensure_started(program("b-1", port=18081), fence=1)
     supervisor.ensure_started(program("a-1", port=18082), fence=1)
-    supervisor.ensure_started(program("c-1", port=18083, project_environment="shop/staging"), fence=1)
-    assert [report.instance for report in supervisor.observe_all("shop/production")] == ["b-1", "a-1"]
-    assert [report.instance for report in supervisor.observe_all("shop/staging")] == ["c-1"]
+    supervisor.ensure_started(program("c-1", port=18083, project_environment=staging()), fence=1)
+    assert [report.instance for report in supervisor.observe_all(production())] == ["b-1", "a-1"]
+    assert [report.instance for report in supervisor.observe_all(staging())] == ["c-1"]
 
 
 def test_a_lower_fence_is_refused_and_starts_nothing(supervisor: Supervisor) -> None:
@@ -139,7 +168,7 @@ def test_a_lower_fence_is_refused_and_stops_nothing(supervisor: Supervisor) -> N
 
 def test_fences_of_environments_are_apart(supervisor: Supervisor) -> None:
     supervisor.ensure_started(program(), fence=5)
-    supervisor.ensure_started(program("api-2", port=18081, project_environment="shop/staging"), fence=1)
+    supervisor.ensure_started(program("api-2", port=18081, project_environment=staging()), fence=1)
     assert supervisor.observe("api-2").state is InstanceState.RUNNING
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from deployments.adapters.supervisor.process import SupervisedProcess, Surroundi
 from deployments.adapters.supervisor.records import Record
 from deployments.domain.errors import StaleFence
 
+BETWEEN_WALKS_SECONDS = 0.05
+
 
 class FairleadInterface:
     """Public methods are callable as `fairlead.<name>`."""
@@ -32,7 +35,7 @@ class FairleadInterface:
         self._supervisord = supervisord
         self._surroundings = surroundings
         self._fences = Fences(surroundings.state_directory)
-        self._group = _Group()
+        self._group = _Group(surroundings)
         surroundings.forget = self._forget
         supervisord.process_groups[self._group.config.name] = self._group
         events.subscribe(events.SupervisorRunningEvent, self._recover)
@@ -146,12 +149,18 @@ class _GroupConfig:
 
 
 class _Group(ProcessGroupBase):  # type: ignore[misc]  # supervisor ships no types
-    """Processes come and go while it is walked."""
+    """Processes come and go while it is walked. It is walked after news and now and then, not after each call."""
 
-    def __init__(self) -> None:
+    def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(_GroupConfig())
+        self._surroundings = surroundings
+        self._walked_at = 0.0
 
     def transition(self) -> None:
+        now = time.monotonic()
+        if not self._surroundings.has_news and now - self._walked_at < BETWEEN_WALKS_SECONDS:
+            return
+        self._walked_at, self._surroundings.has_news = now, False
         for process in list(self.processes.values()):
             process.transition()
 

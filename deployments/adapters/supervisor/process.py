@@ -39,6 +39,8 @@ class Surroundings:
         self.support = support
         self.records = Records(state_directory)
         self.forget: Callable[[str], None] = lambda key: None
+        self.has_news = False
+        """A process ended: `transition` is due at once."""
 
 
 class SupervisedProcess(Subprocess):  # type: ignore[misc]  # supervisor ships no types
@@ -188,7 +190,7 @@ class SupervisedProcess(Subprocess):  # type: ignore[misc]  # supervisor ships n
 
     def _watch(self, pidfd: int | None) -> None:
         if pidfd is not None:
-            self.dispatchers = {pidfd: _EndWatch(pidfd)}
+            self.dispatchers = {pidfd: _EndWatch(self._surroundings)}
 
     def _unwatch(self) -> None:
         for pidfd in self.dispatchers:
@@ -201,9 +203,9 @@ class _EndWatch:
 
     closed = False
 
-    def __init__(self, pidfd: int) -> None:
+    def __init__(self, surroundings: Surroundings) -> None:
         self._is_waiting = True
-        self._pidfd = pidfd
+        self._surroundings = surroundings
 
     def readable(self) -> bool:
         """Only until the end was seen once: a pidfd stays readable."""
@@ -216,6 +218,7 @@ class _EndWatch:
     def handle_read_event(self) -> None:
         """The loop is awake, which was the purpose."""
         self._is_waiting = False
+        self._surroundings.has_news = True
 
     def handle_error(self) -> None:
         """Nothing to undo."""

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,9 +34,10 @@ def is_alive(pid: int) -> bool:
 
 
 class World:
-    """One data plane in a directory."""
+    """One data plane in a directory; `room` gives a test its own corner of one that others use too."""
 
     def __init__(self, directory: Path, *, settle: timedelta) -> None:
+        self.project_environment = "shop/production"
         self.directory = directory
         self.state = directory / "s"
         self.run = directory / "r"
@@ -46,7 +48,7 @@ class World:
         """A shell script, by default one that sleeps; valid unless overridden."""
         values: dict[str, object] = {
             "instance": instance,
-            "project_environment": "shop/production",
+            "project_environment": self.project_environment,
             "service": "api",
             "revision": "r1",
             "command": ("/bin/sh", "-c", script or "exec sleep 1000"),
@@ -68,6 +70,18 @@ class World:
 
     def state_of(self, instance: str = "api-1") -> InstanceState:
         return self.plane.observe(instance).state
+
+    def room(self, directory: Path) -> World:
+        """The same data plane, with another directory and another environment."""
+        room = copy(self)
+        room.directory, room.log = directory, directory / "instance.log"
+        room.project_environment = directory.name
+        return room
+
+    def empty(self) -> None:
+        """Stop what a test left running here."""
+        for report in self.plane.observe_all(self.project_environment):
+            self.plane.ensure_stopped(report.instance, grace=timedelta(0), fence=2**60)
 
     def daemon_pid(self) -> int:
         return int((self.run / "supervisord.pid").read_text())
