@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from deployments.adapters.haproxy.control import Status
-from deployments.adapters.haproxy.rendering import LiveService, Paths, is_for_reload, read_routes, render
+from deployments.adapters.haproxy.rendering import LiveService, Paths, read_routes, render
 from deployments.domain.errors import Conflict, DiskFull, Refused
 from deployments.domain.ports import Endpoint, RouteDeclaration
 
@@ -41,9 +41,10 @@ class ProxyFiles:
         self._paths = Paths(_LUA, self.fence, self._handover)
 
     def prepare(self) -> None:
-        """Make the directories and a first configuration, and remove what a writer that was killed left behind.
+        """Make the directories, and the configuration what its routes say.
 
-        A split in the file is skipped by a fresh start and so harmless, but the file should say what it means.
+        It says something else when a writer was killed (it may name a split, which a fresh start skips), and when the
+        version before this one wrote it.
         Raises Refused when the socket's path would be too long.
         """
         if len(os.fsencode(self.master_socket)) > _LONGEST_SOCKET:
@@ -51,8 +52,9 @@ class ProxyFiles:
         for directory in (self.directory, self.master_socket.parent):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.changing():
-            if not self.configuration.exists() or is_for_reload(self.configuration.read_text()):
-                self.write_configuration(self.routes())
+            routes = self.routes()
+            if not self.configuration.exists() or self.configuration.read_text() != render(routes, self._paths):
+                self.write_configuration(routes)
 
     def routes(self) -> tuple[RouteDeclaration, ...]:
         """The routes declared on disk."""

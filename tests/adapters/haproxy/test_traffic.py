@@ -6,7 +6,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from deployments.domain.ports import Endpoint, RouteDeclaration
@@ -258,3 +258,41 @@ def test_a_stream_outlives_a_cutover_and_is_cut_by_detaching(world: RealWorld, w
         pass
     connection.close()
     assert ask(web.port) == (200, "v2")
+
+
+def test_a_websocket_outlives_a_cutover_and_a_reload(world: RealWorld, web: RouteDeclaration) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_upgrade_and_echo, args=(server,))
+        thread.start()
+        world.proxy.attach("web", Endpoint("web-2", server.getsockname()[1], "v2"), fence=FENCE)
+        world.proxy.set_weights("web", {"web-2": FULL}, fence=FENCE)
+        with socket.create_connection(("127.0.0.1", web.port), timeout=60) as client, client.makefile("rwb") as stream:
+            stream.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+            stream.flush()
+            assert b"101" in stream.readline()
+            while stream.readline().strip():
+                pass
+            world.proxy.set_weights("web", {"web-1": FULL}, fence=FENCE)
+            world.proxy.ensure_routes([RouteDeclaration("api", free_port(), free_port())], fence=FENCE)
+            assert ask(web.port) == (200, "v1")
+            stream.write(b"still here\n")
+            stream.flush()
+            assert stream.readline() == b"still here\n"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def _upgrade_and_echo(server: socket.socket) -> None:
+    """Health checks connect and say nothing; the client that asks is echoed until it leaves."""
+    with suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            with connection, connection.makefile("rwb") as stream:
+                if stream.readline().startswith(b"GET"):
+                    while stream.readline().strip():
+                        pass
+                    stream.write(b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+                    stream.flush()
+                    for line in iter(stream.readline, b""):
+                        stream.write(line)
+                        stream.flush()

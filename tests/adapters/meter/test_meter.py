@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -145,3 +147,18 @@ def test_readings_outlive_the_proxy_and_the_meter(world: RealWorld, web: RouteDe
     ask(web.port)
     until(lambda: total(world) == 2, "the second request to be counted")
     assert read(world).lost == 0
+
+
+def test_a_full_pipe_delays_no_request_and_its_losses_are_known(world: RealWorld, web: RouteDeclaration) -> None:
+    world.host.stop_service(METER)
+    pipe = os.open(world.run / f"{ENVIRONMENT}.requests", os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"x" * 4095 + b"\n")
+    os.close(pipe)
+    with load(web) as generator:
+        generator.wait_for(60)
+    report = generator.report()
+    assert report.failures == []
+    world.proxy.ensure_running(fence=FENCE)
+    until(lambda: total(world) + read(world).lost == report.requests, "the losses to be known")
