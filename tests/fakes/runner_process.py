@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from deployments.adapters.control_plane.environment import settings_environment
+from deployments.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 
 @contextmanager
-def started(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    command: Sequence[str], log: Path, *, settings: Settings | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is ended, whatever happens. Its output is in `log`."""
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -23,6 +28,7 @@ def started(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[byte
             cwd=ROOT,
             env={
                 **os.environ,
+                **(settings_environment(settings) if settings else {}),
                 "PYTHONPATH": str(ROOT),
                 "PREFECT_WORKER_QUERY_SECONDS": "1",
                 "PREFECT_WORKER_PREFETCH_SECONDS": "1",
@@ -63,10 +69,10 @@ def warm_runner(folder: Path, *, pool: str, limit: int = 8) -> Iterator[subproce
 
 
 @contextmanager
-def process_worker(folder: Path, *, pool: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`prefect worker start` on the pool."""
+def process_worker(folder: Path, *, pool: str, settings: Settings | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """`prefect worker start` on the pool, in the home of the settings."""
     command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", pool]
-    with started(command, folder / "worker.log") as process:
+    with started(command, folder / "worker.log", settings=settings) as process:
         yield process
 
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,7 +15,6 @@ import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Cancelling, Scheduled
 
@@ -163,28 +161,6 @@ def retry(desk: Desk, run: FlowRun) -> None:
     state = Scheduled(message="Retry from the UI")
     state.name = "AwaitingRetry"
     desk.client.set_flow_run_state(run.id, state)
-
-
-def test_a_schedule_triggers_runs(shared: Desk) -> None:
-    deployment = shared.client.read_deployment_by_name(f"greet/{shared.pool}")
-    often = IntervalSchedule(interval=timedelta(seconds=4), anchor_date=datetime.now(UTC))
-    body = {
-        "name": "by-schedule",
-        "flow_id": str(deployment.flow_id),
-        "entrypoint": deployment.entrypoint,
-        "work_pool_name": shared.pool,
-        "parameters": {"folder": str(shared.folder), "greeting": {"words": "on time"}},
-        "schedules": [{"schedule": often.model_dump(mode="json"), "active": True}],
-    }
-    created = shared.client.request("POST", "/deployments/", json=body).json()
-    try:
-        wait_until(lambda: "on time" in all_greetings(shared.folder), "the schedule triggered a run", shared.log)
-    finally:
-        shared.client.request("DELETE", f"/deployments/{created['id']}")
-
-
-def all_greetings(folder: Path) -> str:
-    return "".join(path.read_text() for path in folder.glob("greeted-*"))
 
 
 def test_parameters_that_break_the_schema_are_refused_before_a_run_exists(shared: Desk) -> None:

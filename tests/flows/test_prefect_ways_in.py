@@ -1,0 +1,198 @@
+"""Deployments triggered through a running Prefect: by API, schedule and retry; on the warm runner and on a worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.states import Cancelling, Scheduled
+
+from blocks import InternalProxy
+from deployments.assembly import control_plane, data_plane
+from deployments.domain.entities import Deployment
+from deployments.domain.status import DeploymentStatus
+from deployments.settings import Settings
+from deployments.store.records import Records
+from tests.fakes.prefect_server import pointed_at
+from tests.fakes.runner_process import process_worker, wait_until
+
+FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
+
+
+class House:
+    """A home with everything running, as after `fairlead up`, and a client of its Prefect API."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.settings = Settings.read({**os.environ, "FAIRLEAD_HOME": str(home)})
+        self.settings.ensure_directories()
+        self.plane = control_plane(self.settings, is_durable=False)
+        self.log = home / "logs" / "runner.log"
+        self.client: SyncPrefectClient
+        self.records: Records
+
+    def specification(self, version: str, **changes: Any) -> dict[str, Any]:
+        """A site of one page, which says its version."""
+        folder = self.home / "sites" / version
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "index.html").write_text(f"version {version}")
+        site = {
+            "name": "site",
+            "version": version,
+            "framework": "static",
+            "source": {"kind": "path", "path": str(folder)},
+        }
+        return {
+            "project": "shop",
+            "target_environment": "production",
+            "services": [site],
+            "success_criteria": {"bake": "200ms"},
+            **changes,
+        }
+
+    def trigger(self, specification: dict[str, Any]) -> FlowRun:
+        deployment = self.client.read_deployment_by_name("deploy/production")
+        return self.client.create_flow_run_from_deployment(deployment.id, parameters={"specification": specification})
+
+    def until(self, run: FlowRun, *states: StateType) -> None:
+        wait_until(lambda: self.state(run.id) in (*states, *FINAL), f"{run.name} is {states}", self.log)
+        assert self.state(run.id) in states, self.log.read_text()[-6000:]
+
+    def state(self, run: UUID) -> StateType | None:
+        return self.client.read_flow_run(run).state_type
+
+    def deployment(self, run: FlowRun) -> Deployment:
+        found = self.records.deployments.by_flow_run(str(run.id))
+        assert found is not None
+        return found
+
+    def until_status(self, run: FlowRun, status: DeploymentStatus) -> None:
+        def holds() -> bool:
+            found = self.records.deployments.by_flow_run(str(run.id))
+            return found is not None and found.status is status
+
+        wait_until(holds, f"{run.name} is {status}", self.log)
+
+    def page(self) -> str:
+        """What the public route of the site answers."""
+        [route] = InternalProxy(home=self.home, environment="production").proxy().routes()
+        return httpx.get(f"http://127.0.0.1:{route.port}/").text
+
+
+@contextmanager
+def house_in(run_directory: Path) -> Iterator[House]:
+    house = House(Path(tempfile.mkdtemp(prefix="w-", dir=run_directory)))
+    house.home.chmod(0o755)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, house.settings.run_directory, ignore_errors=True)
+        stack.callback(lambda: data_plane(house.settings).stop())
+        stack.callback(house.plane.down)
+        url = house.plane.up(reconciler=False)
+        stack.enter_context(pointed_at(url, house.plane.prefect_home))
+        house.records = stack.enter_context(Records(house.plane.ensure_database()))
+        house.client = stack.enter_context(get_client(sync_client=True))
+        yield house
+
+
+@pytest.fixture(scope="module")
+def house(run_directory: Path) -> Iterator[House]:
+    with house_in(run_directory) as house:
+        yield house
+
+
+def test_a_deployment_triggered_by_api_completes_on_the_warm_runner(house: House) -> None:
+    run = house.trigger(house.specification("1.0.0"))
+    house.until(run, StateType.COMPLETED)
+    assert house.deployment(run).status is DeploymentStatus.COMPLETED
+    assert house.page() == "version 1.0.0"
+
+
+def test_a_deployment_triggered_by_api_completes_on_a_process_worker(house: House, tmp_path: Path) -> None:
+    house.plane.stop_runner()
+    try:
+        with process_worker(tmp_path, pool="fairlead", settings=house.settings):
+            run = house.trigger(house.specification("1.1.0"))
+            house.until(run, StateType.COMPLETED)
+    finally:
+        house.plane.up(reconciler=False)
+    assert house.deployment(run).status is DeploymentStatus.COMPLETED
+    assert house.page() == "version 1.1.0"
+
+
+def test_a_deployment_is_triggered_by_schedule(house: House) -> None:
+    deployment = house.client.read_deployment_by_name("deploy/production")
+    often = IntervalSchedule(interval=timedelta(seconds=20), anchor_date=datetime.now(UTC))
+    schedule = {
+        "schedule": often.model_dump(mode="json"),
+        "active": True,
+        "parameters": {"specification": house.specification("1.2.0")},
+    }
+    created = house.client.request("POST", f"/deployments/{deployment.id}/schedules", json=[schedule]).json()
+    try:
+        wait_until(lambda: completed_by_schedule(house), "a scheduled run completed", house.log)
+    finally:
+        house.client.request("DELETE", f"/deployments/{deployment.id}/schedules/{created[0]['id']}")
+    assert house.page() == "version 1.2.0"
+
+
+def completed_by_schedule(house: House) -> bool:
+    wanted = {"tags": {"all_": ["auto-scheduled"]}, "state": {"type": {"any_": ["COMPLETED"]}}}
+    return bool(house.client.request("POST", "/flow_runs/filter", json={"flow_runs": wanted}).json())
+
+
+def test_prefects_own_retry_of_a_failed_run_deploys_in_the_same_flow_run(house: House) -> None:
+    specification = house.specification("1.3.0")
+    page = house.home / "sites" / "1.3.0"
+    page.rename(page.with_name("away"))
+    run = house.trigger(specification)
+    house.until(run, StateType.FAILED)
+    page.with_name("away").rename(page)
+    retry(house, run)
+    house.until(run, StateType.COMPLETED)
+    assert house.client.read_flow_run(run.id).run_count == 2
+    assert house.page() == "version 1.3.0"
+
+
+def retry(house: House, run: FlowRun) -> None:
+    """What the button in Prefect's UI does."""
+    state = Scheduled(message="Retry from the UI")
+    state.name = "AwaitingRetry"
+    house.client.set_flow_run_state(run.id, state)
+    wait_until(lambda: house.client.read_flow_run(run.id).run_count == 2, "the retry has begun", house.log)
+
+
+def test_a_deployment_that_is_cancelled_in_prefect_comes_back(house: House) -> None:
+    house.until(house.trigger(house.specification("1.4.0")), StateType.COMPLETED)
+    run = house.trigger(house.specification("1.5.0", success_criteria={"bake": "1h"}))
+    house.until_status(run, DeploymentStatus.MONITORING)
+    assert house.page() == "version 1.5.0"
+    house.client.set_flow_run_state(run.id, Cancelling())
+    house.until(run, StateType.CANCELLED)
+    assert house.deployment(run).status is DeploymentStatus.ROLLED_BACK
+    assert house.page() == "version 1.4.0"
+
+
+def test_going_down_brings_a_deployment_in_progress_back_first(house: House) -> None:
+    house.until(house.trigger(house.specification("1.6.0")), StateType.COMPLETED)
+    run = house.trigger(house.specification("1.7.0", success_criteria={"bake": "1h"}))
+    house.until_status(run, DeploymentStatus.MONITORING)
+    try:
+        assert f"run {run.id}" in house.plane.down()
+        assert not house.plane.status().is_up
+        assert house.page() == "version 1.6.0"
+    finally:
+        house.plane.up(reconciler=False)
+    assert house.deployment(run).status is DeploymentStatus.ROLLED_BACK
+    assert house.state(run.id) is StateType.CRASHED
