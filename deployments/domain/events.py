@@ -27,7 +27,6 @@ class DeploymentEventKind(StrEnum):
 
     CREATED = "DeploymentCreated"
     STATUS_CHANGED = "StatusChanged"
-    SANITISED = "InputSanitised"
     VALIDATED = "RuleJudged"
     PLANNED = "DeploymentPlanned"
     APPROVAL_ASKED = "ApprovalAsked"

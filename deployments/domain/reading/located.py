@@ -180,9 +180,9 @@ class Reader:
                 case yaml.ScalarEvent():
                     self.scalar(event, line)
                 case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
-                    self.open(event, line)
+                    self.begin(event, line)
                 case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                    self.close()
+                    self.end()
 
     def scalar(self, event: yaml.ScalarEvent, line: int) -> None:
         """A word, a number or a text; or the key of a mapping."""
@@ -209,7 +209,7 @@ class Reader:
         else:
             self.put(value, line)
 
-    def open(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent, line: int) -> None:
+    def begin(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent, line: int) -> None:
         """A list or a mapping begins."""
         if self.is_key():
             raise Unreadable(line, "A list or mapping cannot be a key.", "Write keys as plain words.", self.here())
@@ -226,7 +226,7 @@ class Reader:
         items: list[Value] | dict[str, Value] = [] if is_list else {}
         self.stack.append(Frame(self.here(), items, line, event.anchor, self.count - 1))
 
-    def close(self) -> None:
+    def end(self) -> None:
         """A list or a mapping is complete."""
         frame = self.stack.pop()
         if frame.anchor:

@@ -20,6 +20,8 @@ from deployments.domain.spec.specification import DeploymentSpecification
 
 ROUNDS = 4
 NAMED_BY_PLACEHOLDERS = {"dependencies", "resource_requirements", "configuration", "configuration_overrides", "type"}
+SMALL_PART = 3
+"""Parts deeper than a service: ("services", 0, "timing", "min_healthy")."""
 STAND_IN_NAME = re.compile(r"`unreadable-(\d+)`")
 SOURCE = {"kind": "archive", "path": "unreadable", "sha256": "0" * 64}
 STAND_INS: dict[str, object] = {
@@ -127,6 +129,7 @@ def value_at(data: object, path: Path) -> object:
     return data
 
 
-def is_below(path: Path, bad: set[Path]) -> bool:
-    """Whether the path is one of these, or within one."""
-    return any(path[:length] in bad for length in range(1, len(path) + 1))
+def is_below(path: Path, taken: set[Path]) -> bool:
+    """Whether the path is one of these, within one, or beside one in a small part, where fields measure each other."""
+    beside = {other[:-1] for other in taken if len(other) > SMALL_PART}
+    return path[:-1] in beside or any(path[:length] in taken for length in range(1, len(path) + 1))

@@ -397,3 +397,28 @@ def test_any_damage_to_a_file_is_read_or_told(at: int, inserted: str, removed: i
     outcome = read_specification(GOOD[:at] + inserted + GOOD[at + removed :], file="f")
     assert (outcome.specification is None) == bool(outcome.problems)
     assert all(p.file == "f" and str(p).isprintable() for p in outcome.problems)
+
+
+HIDDEN: dict[str, dict[str, Any]] = {
+    "a value": service(configuration={"values": {"A": 1}}, run_command=["{value.A}"]),
+    "the dependencies": service(dependencies=["web", 1], run_command=["{route.web}"]),
+    "the command": service(run_command=[1]),
+    "the timing": service(timing={"min_healthy": "9m", "healthy_deadline": []}),
+    "the source": service(source={"kind": "pypi", "requirement": 1}, framework="static"),
+    "a check": service(checks=[{"name": "a", "probe": {"kind": "tcp"}}, {"name": "a", "probe": {}}]),
+}
+
+
+@pytest.mark.parametrize("asked", HIDDEN.values(), ids=HIDDEN)
+def test_nothing_is_told_that_only_follows_from_what_cannot_be_read(asked: dict[str, Any]) -> None:
+    assert len(parse_specification(written(asked, service("web"))).problems) == 1
+
+
+def test_a_resource_that_cannot_be_read_is_not_missed() -> None:
+    asked = written(service(run_command=["{resource.data}"]), resource_requirements=[{"name": "data", "kind": "disk"}])
+    assert [p.field for p in parse_specification(asked).problems] == ["resource_requirements[0].kind"]
+
+
+@pytest.mark.parametrize("services", ["hello", None, {"a": {}}, [[]], 12], ids=repr)
+def test_services_of_another_kind_are_told_once(services: object) -> None:
+    assert len(parse_specification({**written(), "services": services}).problems) == 1
