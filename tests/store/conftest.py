@@ -72,7 +72,7 @@ def open_deployment(records: Records, environment: str, **given: object) -> Depl
 @pytest.fixture(scope="module")
 def records(database_url: str) -> Iterator[Records]:
     """The store, of this module's own."""
-    with Records(database_url) as store:
+    with Records(database_url, lease=LONG) as store:
         yield store
 
 
