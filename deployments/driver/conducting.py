@@ -40,9 +40,12 @@ class Conductor:
     ) -> Run:
         """Parse, ask for permission, open the record (or find the one of this flow run again), take the lease."""
         asker = Principal(principal, is_verified=False) if principal else operating_system_user()
-        checked = parse_specification(specification).require()
+        read = parse_specification(specification)
+        checked = read.require()
         self._permit(checked, asker, is_rollback)
-        record = self._record(Request(checked, asker, base, flow_run, parent, is_rollback=is_rollback))
+        record = self._record(
+            Request(checked, asker, base, flow_run, parent, is_rollback=is_rollback, sanitised=read.changes)
+        )
         try:
             lease = wait_for_lease(self.world, record, owner_name())
         except DeploymentError as error:

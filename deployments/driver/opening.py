@@ -11,8 +11,10 @@ from pathlib import Path
 
 from deployments.domain.codec import plan_from_json
 from deployments.domain.entities import Deployment
+from deployments.domain.events import SecurityEvent, SecurityEventKind, Source
 from deployments.domain.facts import Principal
 from deployments.domain.plan import Plan
+from deployments.domain.sanitising import SanitisedChange
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.driver.locks import locks_from_json
 from deployments.driver.run import Run
@@ -34,6 +36,8 @@ class Request:
     parent: str | None = None
     retry: int = 0
     is_rollback: bool = False
+    sanitised: tuple[SanitisedChange, ...] = ()
+    """What was taken out of the texts of the specification."""
 
 
 def new_id(now: datetime) -> str:
@@ -68,6 +72,21 @@ def open_deployment(world: World, request: Request) -> Deployment:
         parent=request.parent,
         retry=request.retry,
         is_rollback=request.is_rollback,
+        events=[sanitising_event(request, identity, change, world.clock.now()) for change in request.sanitised],
+    )
+
+
+def sanitising_event(request: Request, deployment: str, change: SanitisedChange, at: datetime) -> SecurityEvent:
+    """Tells that a text from outside was changed before it was used."""
+    return SecurityEvent(
+        kind=SecurityEventKind.INPUT_SANITISED,
+        principal=request.principal.name,
+        environment=request.specification.target_environment,
+        correlation_id=request.specification.correlation_id or deployment,
+        source=Source.DRIVER,
+        at=at,
+        deployment=deployment,
+        message=f"{change.field}: {change.what}",
     )
 
 

@@ -9,9 +9,12 @@ from dataclasses import asdict, dataclass
 from pydantic import TypeAdapter
 
 from deployments.domain.codec import plan_to_json
+from deployments.domain.environment import Permission
 from deployments.domain.errors import Quarantined, SecurityError, ValidationFailed
 from deployments.domain.plan import ChangeKind, Plan
 from deployments.domain.planning import plan_deployment
+from deployments.domain.policies.policy import Decision, PolicyDecision
+from deployments.domain.policies.table import decide_all
 from deployments.domain.revisions import digest_of
 from deployments.domain.validators.table import validate_all
 from deployments.domain.values import Category, ValidationResult
@@ -57,7 +60,8 @@ def make_plan(run: Run) -> None:
 def judge_rules(run: Run) -> Judged:
     """Every validator on specification and facts."""
     assert run.facts is not None
-    return Judged(validate_all(run.specification, run.facts))
+    permission = Permission.ROLLBACK if run.is_rollback else Permission.DEPLOY
+    return Judged(validate_all(run.specification, run.facts, permission=permission))
 
 
 def digest_of_inputs(run: Run) -> str:
@@ -79,8 +83,10 @@ def refuse(run: Run, judged: Judged) -> None:
     results = RESULTS.dump_python(judged.results, mode="json")
     run.world.records.deployments.save(run.lease, run.deployment, Document.RESULTS, results)
     refuse_results(judged.results)
-    if not run.is_rollback:
-        refuse_quarantined(run.plan, run.facts.quarantined if run.facts else {})
+    if not run.is_rollback and run.facts is not None:
+        decisions = decide_all(run.specification, run.facts, results=judged.results, risk=run.plan.risk_score)
+        refuse_decisions(decisions)
+        refuse_quarantined(run.plan, run.facts.quarantined)
 
 
 def refuse_results(results: tuple[ValidationResult, ...]) -> None:
@@ -92,6 +98,13 @@ def refuse_results(results: tuple[ValidationResult, ...]) -> None:
     remedy = " ".join(dict.fromkeys(text for result in stopping for text in result.recommendations))
     is_security = any(result.category is Category.SECURITY for result in stopping)
     raise (SecurityError if is_security else ValidationFailed)(lines, remedy=remedy or None)
+
+
+def refuse_decisions(decisions: tuple[PolicyDecision, ...]) -> None:
+    """Raise SecurityError for the first policy that does not allow the deployment."""
+    for decision in decisions:
+        if decision.decision is not Decision.ALLOWED:
+            raise SecurityError(decision.message, remedy=decision.remedy or None, policy=decision.policy)
 
 
 def refuse_quarantined(plan: Plan, quarantined: Mapping[str, str]) -> None:

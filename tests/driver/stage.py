@@ -88,6 +88,8 @@ WRITES = {
     "deployments": ("advance", "fail_and_plan_undo", "save_plan"),
     "stables": ("mark",),
     "instances": ("record", "set_state"),
+    "routes": ("record", "remove"),
+    "resources": ("record", "remove"),
 }  # fmt: skip
 
 
@@ -107,7 +109,7 @@ class WatchedRecords:
 
     def __init__(self, inner: Records, reaper: Reaper) -> None:
         self._inner = inner
-        for kind in ("journal", "deployments", "stables", "instances"):
+        for kind in ("journal", "deployments", "stables", "instances", "routes", "resources"):
             setattr(self, kind, Watched(getattr(inner, kind), kind, reaper))
 
     def __getattr__(self, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deployments.domain.entities import Release, Resource, Route
 from deployments.domain.ports import BuildRequest, ResourceRequest, RouteDeclaration
 from deployments.domain.programs import files_for
 from deployments.domain.spec.service import ServiceSpecification
@@ -42,6 +43,16 @@ def build_release(action: BuildRelease, run: Run) -> dict[str, object]:
             output_directory=service.output_directory,
         )
         built = run.world.builder.ensure_built(request)
+    known = Release(
+        digest=action.release,
+        service=service.name,
+        version=service.version,
+        path=str(built.path),
+        size_bytes=built.size_bytes,
+        built_at=run.world.clock.now(),
+        deployment=run.deployment,
+    )
+    run.world.records.releases.record(known)
     return {"path": str(built.path), "size_bytes": built.size_bytes, "cached": was_cached}
 
 
@@ -49,6 +60,16 @@ def provision_resource(action: ProvisionResource, run: Run) -> dict[str, object]
     """Make it unless it is there; `created` says whether undo may remove it."""
     request = ResourceRequest(action.key, action.resource, action.name, run.environment)
     made = run.world.provisioner.ensure(request)
+    known = Resource(
+        environment=run.environment,
+        name=action.name,
+        kind=action.resource,
+        key=action.key,
+        values=made.values,
+        deployment=run.deployment,
+        created_at=run.world.clock.now(),
+    )
+    run.world.records.resources.record(run.lease, known)
     value = next(iter(made.values.values()), "")
     for name in ("path", "url", "port"):
         value = made.values.get(name, value)
@@ -58,6 +79,7 @@ def provision_resource(action: ProvisionResource, run: Run) -> dict[str, object]
 def remove_temporary(action: RemoveTemporary, run: Run) -> dict[str, object]:
     """Remove it; one that is gone already is fine."""
     run.world.provisioner.remove(ResourceRequest(action.key, action.resource, action.name, run.environment))
+    run.world.records.resources.remove(run.lease, action.key)
     return {}
 
 
@@ -76,8 +98,10 @@ def declare_routes(action: DeclareRoutes, run: Run) -> dict[str, object]:
         added[service] = public
     if wanted:
         run.proxy.ensure_routes(wanted, fence=run.fence)
-    ports = {route.service: route.port for route in run.proxy.routes()}
-    return {"ports": {name: ports[name] for name in action.ports}, "added": added}
+    declared = {r.service: r for r in run.proxy.routes() if r.service in action.ports}
+    routes = [Route(run.environment, r.service, r.port, r.preview_port) for r in declared.values()]
+    run.world.records.routes.record(run.lease, routes)
+    return {"ports": {name: route.port for name, route in declared.items()}, "added": added}
 
 
 def render_configuration(action: RenderConfiguration, run: Run) -> dict[str, object]:

@@ -82,6 +82,7 @@ def remove_routes(action: undo.RemoveRoutes, run: Run) -> dict[str, object]:
     for service in action.services:
         run.world.provisioner.release_port(f"{run.environment}.{service}.route")
         run.world.provisioner.release_port(f"{run.environment}.{service}.preview")
+    run.world.records.routes.remove(run.lease, action.services)
     return {}
 
 
@@ -94,6 +95,7 @@ def remove_configuration(action: undo.RemoveConfiguration, run: Run) -> dict[str
 def remove_resource(action: undo.RemoveResource, run: Run) -> dict[str, object]:
     """Remove what this deployment made."""
     run.world.provisioner.remove(ResourceRequest(action.key, action.resource, action.name, run.environment))
+    run.world.records.resources.remove(run.lease, action.key)
     return {}
 
 
