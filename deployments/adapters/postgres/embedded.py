@@ -27,7 +27,7 @@ from deployments.domain.errors import DatabaseUnavailable, DiskFull, Refused
 
 SERVICE = "postgres"
 START_SECONDS = 90.0
-MOST_RESTARTS = 3
+MOST_RESTARTS = 2
 STOP_GRACE = timedelta(seconds=60)
 LONGEST_SOCKET_PATH = 107
 SOCKET = ".s.PGSQL.5432"

@@ -20,7 +20,8 @@ from pathlib import Path
 from deployments.domain.errors import Refused, Unavailable
 
 SYSTEM_STATE = Path("/var/lib/fairlead")
-LAST_RESORT = Path("/var/tmp/fairlead")  # nosec B108 - made by root, and refused unless root owns it
+# Made by root, and refused unless root owns it.
+LAST_RESORT = Path("/var/tmp/fairlead")  # nosec B108
 LEFT_OUT = ("include", "pgxs", "pkgconfig", "*.a", "__pycache__")
 
 

@@ -110,7 +110,8 @@ def is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that just ended do not count
         try:
-            probe.bind(("0.0.0.0", port))  # nosec B104 - never listens
+            # Every address, because the port must be free on all of them; it never listens.
+            probe.bind(("0.0.0.0", port))  # nosec B104
         except OSError:
             return False
     return True
