@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -104,12 +105,18 @@ def judge(answer: Answer, visit: Visit, *, number: int, sent: float, way: str) -
     problem = blamed = None
     release = release_of(visit, answer.body)
     if answer.status != 200:
-        problem = f"status {answer.status}"
+        problem = f"status {answer.status}: {excerpt(answer.body)}"
         if answer.status >= 500 and MISTAKE.words in answer.body:
             release = blamed = MISTAKE.release
     elif release is None:
-        problem = f"an answer without the content asked for: {answer.body[:80]!r}"
+        problem = f"an answer without the content asked for: {excerpt(answer.body)}"
     return Line(number, sent, time.time(), visit.name, way, answer.status, release, problem, blamed)
+
+
+def excerpt(body: bytes) -> str:
+    """The words of a page or a message, for people; at most 100 characters of them."""
+    text = re.sub(r"<(style|script|head).*?</\1>|<[^>]*>", " ", body.decode("utf-8", "replace"), flags=re.DOTALL)
+    return " ".join(text.split())[:100]
 
 
 def main(arguments: Sequence[str]) -> int:
