@@ -76,9 +76,10 @@ def ask_until_healthy(
     healthy_since: float | None = None
     in_a_row = [0] * len(checks)
     last = "no answer yet"
+    restarts = run.world.supervisor.observe(instance).restarts
     while True:
         run.interruption.check()
-        ensure_alive(run, instance)
+        ensure_alive(run, instance, restarts)
         for index, check in enumerate(checks):
             outcome = ask(run, check, port)
             in_a_row[index] = in_a_row[index] + 1 if outcome.is_good else 0
@@ -105,10 +106,10 @@ def ask(run: Run, check: HealthCheck, port: int) -> ProbeOutcome:
     return run.world.prober.probe(probe_request(check.probe, port=port, timeout=check.timeout))
 
 
-def ensure_alive(run: Run, instance: str) -> None:
-    """Raise InstanceExited when the instance's process has ended by itself."""
+def ensure_alive(run: Run, instance: str, restarts: int) -> None:
+    """Raise InstanceExited when its process ended by itself, also when the supervisor has started it again since."""
     report = run.world.supervisor.observe(instance)
-    if report.state in (InstanceState.EXITED, InstanceState.STOPPED):
+    if report.state in (InstanceState.EXITED, InstanceState.STOPPED) or report.restarts > restarts:
         raise InstanceExited(
             f"{instance} ended by itself with exit code {report.exit_code}.",
             remedy=f"See its log: fairlead logs {instance}.",

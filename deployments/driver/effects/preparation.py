@@ -19,6 +19,7 @@ from deployments.driver.run import Run
 def source_of(service: ServiceSpecification) -> dict[str, str]:
     """A source as the builder takes it."""
     found = service.source.model_dump(mode="json", by_alias=False)
+    found["framework"] = service.framework.value
     if extra := found.pop("extra_requirements", None):
         found["with"] = " ".join(extra)
     return {key: str(value) for key, value in found.items() if value}
