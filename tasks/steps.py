@@ -7,8 +7,9 @@ Nothing here is cached: builds are found by their digest, and what moves traffic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
@@ -16,6 +17,8 @@ from prefect.cache_policies import NO_CACHE
 from deployments.domain import steps
 from deployments.driver.performing import perform
 from tasks.runs import held, in_thread
+
+StepTask = Task[[str, str], Coroutine[Any, Any, dict[str, object]]]
 
 
 async def perform_step(deployment: str, step: str) -> dict[str, object]:
@@ -25,20 +28,19 @@ async def perform_step(deployment: str, step: str) -> dict[str, object]:
     return dict(receipt.values)
 
 
-def step_task(kind: type[object], title: str) -> Task[[str, str], object]:
+def step_task(kind: type[object], title: str) -> StepTask:
     """The task of one kind of step, named as people know it."""
-    return task(
-        perform_step,
+    declared = task(
         name=title,
         description=(kind.__doc__ or "").strip(),
         task_run_name="{step}",
         cache_policy=NO_CACHE,
         persist_result=False,
-        retries=0,
     )
+    return declared(perform_step)
 
 
-TASKS: Mapping[type[object], Task[[str, str], object]] = MappingProxyType(
+TASKS: Mapping[type[object], StepTask] = MappingProxyType(
     {
         steps.BuildRelease: step_task(steps.BuildRelease, "build release"),
         steps.ProvisionResource: step_task(steps.ProvisionResource, "provision resource"),
