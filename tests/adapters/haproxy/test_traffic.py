@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
@@ -213,32 +213,40 @@ def test_an_instance_that_restarts_makes_clients_wait_and_not_fail(world: RealWo
     assert answers == [(200, "v1")]
 
 
-def test_a_request_that_reached_an_instance_is_never_sent_again(world: RealWorld, web: RouteDeclaration) -> None:
+@contextmanager
+def raw_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port whose connections are given to `serve`, one after the other."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        accepted: list[bytes] = []
-        thread = threading.Thread(target=_take_and_hang_up, args=(server, accepted))
+        thread = threading.Thread(target=_accept_all, args=(server, serve))
         thread.start()
-        world.proxy.attach("web", Endpoint("web-2", server.getsockname()[1], "v2"), fence=FENCE)
-        world.proxy.set_weights("web", {"web-2": FULL}, fence=FENCE)
-        status, _ = ask(web.port)
-        assert status == 502
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
-    assert len([request for request in accepted if request]) == 1
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
-def _take_and_hang_up(server: socket.socket, accepted: list[bytes]) -> None:
+def _accept_all(server: socket.socket, serve: Callable[[socket.socket], None]) -> None:
     while True:
         try:
             connection, _ = server.accept()
         except OSError:
             return
-        with connection:
+        with connection, suppress(OSError):
             connection.settimeout(60)
-            try:
-                accepted.append(connection.recv(4096))  # a health check sends nothing
-            except OSError:
-                accepted.append(b"")
+            serve(connection)
+
+
+def test_a_request_that_reached_an_instance_is_never_sent_again(world: RealWorld, web: RouteDeclaration) -> None:
+    received: list[bytes] = []
+    with raw_server(lambda connection: received.append(connection.recv(4096))) as port:  # and hangs up
+        world.proxy.attach("web", Endpoint("web-2", port, "v2"), fence=FENCE)
+        world.proxy.set_weights("web", {"web-2": FULL}, fence=FENCE)
+        status, _ = ask(web.port)
+        world.proxy.set_weights("web", {"web-1": FULL}, fence=FENCE)
+        world.proxy.detach("web", "web-2", fence=FENCE)
+    assert status == 502
+    assert len([request for request in received if request]) == 1  # a health check sends nothing
 
 
 def test_a_stream_outlives_a_cutover_and_is_cut_by_detaching(world: RealWorld, web: RouteDeclaration) -> None:
@@ -261,13 +269,11 @@ def test_a_stream_outlives_a_cutover_and_is_cut_by_detaching(world: RealWorld, w
 
 
 def test_a_websocket_outlives_a_cutover_and_a_reload(world: RealWorld, web: RouteDeclaration) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=_upgrade_and_echo, args=(server,))
-        thread.start()
-        world.proxy.attach("web", Endpoint("web-2", server.getsockname()[1], "v2"), fence=FENCE)
+    with raw_server(_upgrade_and_echo) as port:
+        world.proxy.attach("web", Endpoint("web-2", port, "v2"), fence=FENCE)
         world.proxy.set_weights("web", {"web-2": FULL}, fence=FENCE)
         with socket.create_connection(("127.0.0.1", web.port), timeout=60) as client, client.makefile("rwb") as stream:
-            stream.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+            stream.write(b"GET / HTTP/1.1\r\nhost: x\r\n" + WEBSOCKET_REQUEST + b"\r\n")
             stream.flush()
             assert b"101" in stream.readline()
             while stream.readline().strip():
@@ -278,21 +284,26 @@ def test_a_websocket_outlives_a_cutover_and_a_reload(world: RealWorld, web: Rout
             stream.write(b"still here\n")
             stream.flush()
             assert stream.readline() == b"still here\n"
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
 
 
-def _upgrade_and_echo(server: socket.socket) -> None:
+# The example of RFC 6455, section 1.3: HAProxy looks at the key and the answer to it.
+WEBSOCKET_REQUEST = (
+    b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+WEBSOCKET_ANSWER = (
+    b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+)
+
+
+def _upgrade_and_echo(connection: socket.socket) -> None:
     """Health checks connect and say nothing; the client that asks is echoed until it leaves."""
-    with suppress(OSError):
-        while True:
-            connection, _ = server.accept()
-            with connection, connection.makefile("rwb") as stream:
-                if stream.readline().startswith(b"GET"):
-                    while stream.readline().strip():
-                        pass
-                    stream.write(b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
-                    stream.flush()
-                    for line in iter(stream.readline, b""):
-                        stream.write(line)
-                        stream.flush()
+    with connection.makefile("rwb") as stream:
+        if stream.readline().startswith(b"GET"):
+            while stream.readline().strip():
+                pass
+            stream.write(b"HTTP/1.1 101 Switching\r\n" + WEBSOCKET_ANSWER + b"\r\n")
+            stream.flush()
+            for line in iter(stream.readline, b""):
+                stream.write(line)
+                stream.flush()
