@@ -7,8 +7,8 @@ from deployments.domain.errors import Refused
 from deployments.store.commands import CommandKind
 from flows.worlds import world_of_this_process
 
-DEPLOYING = ("flows.deploy.", "flows.rollback.")
-"""Flows whose runs open a deployment."""
+DEPLOYING = "flows.deploy."
+"""The flow whose runs open a deployment. A rollback runs it as a subflow, and gets the signal."""
 
 
 def ask_to_cancel(run: ClaimedRun) -> bool:

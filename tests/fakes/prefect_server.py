@@ -22,7 +22,7 @@ import pytest
 from deployments.adapters.control_plane.environment import prefect_environment, server_command, server_environment
 from tests.fakes.database import PostgresServer
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds until the server must answer; its migrations take several on a quiet machine."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.states import Cancelling, Scheduled
 
 from blocks import InternalProxy
+from deployments.adapters.control_plane.runs import ClaimedRuns
 from deployments.assembly import control_plane, data_plane
 from deployments.domain.entities import Deployment
 from deployments.domain.status import DeploymentStatus
@@ -85,6 +87,9 @@ class House:
 
         wait_until(holds, f"{run.name} is {status}", self.log)
 
+    def claims(self) -> ClaimedRuns:
+        return ClaimedRuns(self.home / "control" / "runs")
+
     def page(self) -> str:
         """What the public route of the site answers."""
         [route] = InternalProxy(home=self.home, environment="production").proxy().routes()
@@ -99,7 +104,7 @@ def house_in(run_directory: Path) -> Iterator[House]:
         stack.callback(shutil.rmtree, house.settings.run_directory, ignore_errors=True)
         stack.callback(lambda: data_plane(house.settings).stop())
         stack.callback(house.plane.down)
-        url = house.plane.up(reconciler=False)
+        url = house.plane.up()
         stack.enter_context(pointed_at(url, house.plane.prefect_home))
         house.records = stack.enter_context(Records(house.plane.ensure_database()))
         house.client = stack.enter_context(get_client(sync_client=True))
@@ -126,7 +131,7 @@ def test_a_deployment_triggered_by_api_completes_on_a_process_worker(house: Hous
             run = house.trigger(house.specification("1.1.0"))
             house.until(run, StateType.COMPLETED)
     finally:
-        house.plane.up(reconciler=False)
+        house.plane.up()
     assert house.deployment(run).status is DeploymentStatus.COMPLETED
     assert house.page() == "version 1.1.0"
 
@@ -184,6 +189,17 @@ def test_a_deployment_that_is_cancelled_in_prefect_comes_back(house: House) -> N
     assert house.page() == "version 1.4.0"
 
 
+def test_a_deployment_whose_process_is_killed_comes_back_and_its_run_says_crashed(house: House) -> None:
+    house.until(house.trigger(house.specification("1.8.0")), StateType.COMPLETED)
+    run = house.trigger(house.specification("1.9.0", success_criteria={"bake": "1h"}))
+    house.until_status(run, DeploymentStatus.MONITORING)
+    [claimed] = [each for each in house.claims().alive() if each.flow_run_id == run.id]
+    os.kill(claimed.pid or 0, signal.SIGKILL)
+    house.until(run, StateType.CRASHED)
+    house.until_status(run, DeploymentStatus.ROLLED_BACK)
+    assert house.page() == "version 1.8.0"
+
+
 def test_going_down_brings_a_deployment_in_progress_back_first(house: House) -> None:
     house.until(house.trigger(house.specification("1.6.0")), StateType.COMPLETED)
     run = house.trigger(house.specification("1.7.0", success_criteria={"bake": "1h"}))
@@ -193,6 +209,6 @@ def test_going_down_brings_a_deployment_in_progress_back_first(house: House) -> 
         assert not house.plane.status().is_up
         assert house.page() == "version 1.6.0"
     finally:
-        house.plane.up(reconciler=False)
+        house.plane.up()
     assert house.deployment(run).status is DeploymentStatus.ROLLED_BACK
     assert house.state(run.id) is StateType.CRASHED
