@@ -1,4 +1,4 @@
-"""Puts the business together for one machine: adapters around the driver's world. Each face's composition root calls it."""
+"""Puts the business together for one machine: adapters around the driver's world. Called by each face's root."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ TASKS: Mapping[type[object], StepTask] = MappingProxyType(
         steps.ReleaseTraffic: step_task(steps.ReleaseTraffic, "release traffic"),
         steps.Bake: step_task(steps.Bake, "bake"),
         steps.MarkStable: step_task(steps.MarkStable, "mark stable"),
-        steps.PromoteRoute: step_task(steps.PromoteRoute, "promote route"),
+        steps.PromoteRoutes: step_task(steps.PromoteRoutes, "promote routes"),
         steps.DisarmHandle: step_task(steps.DisarmHandle, "disarm dead man's handle"),
         steps.KeepWarm: step_task(steps.KeepWarm, "keep previous warm"),
         steps.RetireInstance: step_task(steps.RetireInstance, "retire instance"),

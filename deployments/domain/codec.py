@@ -29,9 +29,9 @@ def plan_from_json(value: Mapping[str, object]) -> Plan:
     return PLAN.validate_python(value)
 
 
-def action_to_json(action: object) -> JsonObject:
+def action_to_json(action: AnyAction) -> JsonObject:
     """An action as JSON values."""
-    found: JsonObject = TypeAdapter(type(action)).dump_python(action, mode="json")
+    found: JsonObject = ACTION.dump_python(action, mode="json")
     return found
 
 

@@ -1,11 +1,11 @@
 """What can go wrong, as classes. The family decides retries, rollback and the exit code.
 
-    DeploymentError
-    |-- Refused       breaks a rule; the same request will be refused again      exit 2, HTTP 422
-    |   `-- SecurityError   breaks a rule about who may do what                  exit 3, HTTP 403
-    |-- Conflict      somebody else moved first; look again                      exit 4, HTTP 409
-    |-- Unavailable   something outside did not answer; may be repeated          exit 5, HTTP 503
-    `-- Broken        repeating will not help; a person or another release must  exit 6, HTTP 500
+DeploymentError
+|-- Refused       breaks a rule; the same request will be refused again      exit 2, HTTP 422
+|   `-- SecurityError   breaks a rule about who may do what                  exit 3, HTTP 403
+|-- Conflict      somebody else moved first; look again                      exit 4, HTTP 409
+|-- Unavailable   something outside did not answer; may be repeated          exit 5, HTTP 503
+`-- Broken        repeating will not help; a person or another release must  exit 6, HTTP 500
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from deployments.domain.errors import Refused
 from deployments.domain.facts import Facts, RunningRelease
 from deployments.domain.graph import find_cycle, waves
 from deployments.domain.plan import ChangeKind, Plan, ServiceChange
-from deployments.domain.revisions import release_of, revision_of
+from deployments.domain.revisions import configuration_of, release_of, revision_of
 from deployments.domain.risk import assess_reversibility, assess_risk
 from deployments.domain.spec.checks import When
 from deployments.domain.spec.service import ServiceSpecification, ServiceType
@@ -28,7 +28,7 @@ from deployments.domain.steps import (
     KeepWarm,
     MarkStable,
     Phase,
-    PromoteRoute,
+    PromoteRoutes,
     ProvisionResource,
     ReleaseTraffic,
     RemoveTemporary,
@@ -162,9 +162,9 @@ class PlanBuilder:
         return key
 
     def build(self, changes: Sequence[ServiceChange]) -> None:
-        """One build per service; equal digests are built once by the builder."""
+        """One build per service whose release is not on disk; equal digests are built once by the builder."""
         for change in changes:
-            if not change.reused:
+            if not change.reused and change.release not in self.facts.built:
                 action = BuildRelease(change.service, change.release)
                 self.add(Phase.PREPARATION, f"build:{change.service}", action, service=change.service)
 
@@ -182,7 +182,7 @@ class PlanBuilder:
             ports = {c.service: self.by_name[c.service].port or 0 for c in web}
             made.append(self.add(Phase.PREPARATION, "routes", DeclareRoutes(ports)))
         for change in changes:
-            if not change.reused:
+            if not change.reused and self.has_configuration(change):
                 key = f"{environment}.{change.service}.{change.revision}"
                 rendering = RenderConfiguration(change.service, change.revision, key)
                 self.add(
@@ -285,30 +285,27 @@ class PlanBuilder:
         return key
 
     def verify(self, name: str, waits: Sequence[str], *, changed: bool) -> None:
-        """See that each dependency answers where this service will ask for it."""
-        for dependency in self.by_name[name].dependencies:
-            if not changed and dependency not in self.last:
-                continue
-            if self.by_name[dependency].type is not ServiceType.WEB:
-                continue
+        """See that dependencies answer where this service asks for them: all of one that changed, else the changed."""
+        needed = tuple(
+            dependency
+            for dependency in self.by_name[name].dependencies
+            if (changed or dependency in self.last) and self.by_name[dependency].type is ServiceType.WEB
+        )
+        if needed:
             after = [self.last[name]] if name in self.last else list(waits)
-            key = f"verify:{name}:{dependency}"
-            self.add(Phase.DEPLOYMENT, key, VerifyIntegration(name, dependency), after=after, service=name)
+            self.add(Phase.DEPLOYMENT, f"verify:{name}", VerifyIntegration(name, needed), after=after, service=name)
 
     def complete(self, changes: Sequence[ServiceChange]) -> None:
         """The point of no return, then what is left to tidy."""
         phase = Phase.COMPLETION
         stable = self.add(phase, "stable", MarkStable(tuple(c.service for c in changes)))
-        promoted = [
-            self.add(
-                phase, f"promote:{c.service}", PromoteRoute(c.service, c.instances), after=[stable], service=c.service
-            )
-            for c in changes
-            if self.has_route(c)
-        ]
-        disarmed = self.add(phase, "disarm", DisarmHandle(), after=promoted or [stable])
-        for change in changes:
-            self.tidy(change, disarmed)
+        web = tuple(c.service for c in changes if self.has_route(c))
+        promoted = self.add(phase, "promote", PromoteRoutes(web), after=[stable]) if web else stable
+        disarmed = self.add(phase, "disarm", DisarmHandle(), after=[promoted])
+        warm = tuple(instance for change in changes for instance in self.tidy(change, disarmed))
+        if warm:
+            keep = self.specification.rollback_procedures.keep_previous_warm.total_seconds()
+            self.add(phase, "warm", KeepWarm(warm, keep), after=[disarmed])
         for need in self.specification.resource_requirements:
             if need.temporary:
                 key = resource_key(self.specification.target_environment, need.name)
@@ -316,19 +313,25 @@ class PlanBuilder:
                 self.add(phase, f"remove:{need.name}", removal, after=[disarmed])
         self.add(phase, "report", WriteReport(), after=[s.key for s in self.steps if s.phase is phase])
 
-    def tidy(self, change: ServiceChange, disarmed: str) -> None:
-        """Earlier releases go; the previous one stays warm for its time, unless recreate has stopped it already."""
+    def tidy(self, change: ServiceChange, disarmed: str) -> tuple[str, ...]:
+        """Earlier releases go. Returns those that stay warm: the previous ones, unless recreate has stopped them."""
         name, phase = change.service, Phase.COMPLETION
         keep = self.specification.rollback_procedures.keep_previous_warm.total_seconds()
         gone = [e.instance for r in self.facts.warm.get(name, ()) for e in r.endpoints]
-        if change.previous and keep > 0 and not self.is_rollback and not self.holds(change):
-            self.add(phase, f"warm:{name}", KeepWarm(name, change.previous, keep), after=[disarmed], service=name)
-        else:
+        is_kept = keep > 0 and not self.is_rollback and not self.holds(change)
+        if not is_kept:
             gone += change.previous
         for instance in gone:
             if instance not in change.instances:
                 retiring = RetireInstance(name, instance)
                 self.add(phase, f"retire:{instance}", retiring, after=[disarmed], service=name)
+        return change.previous if is_kept else ()
+
+    def has_configuration(self, change: ServiceChange) -> bool:
+        """Whether there are files to write, or the service asks for the directory of them."""
+        service = self.by_name[change.service]
+        asked = (*service.run_command, *service.environment_variables.values())
+        return bool(configuration_of(self.specification, service).files) or any("{config}" in text for text in asked)
 
     def has_route(self, change: ServiceChange) -> bool:
         """Whether traffic reaches the service."""

@@ -109,8 +109,8 @@ class Proxy(Protocol):
     def handle(self) -> HandleState:
         """Observe the handle."""
 
-    def promote(self, service: str, stable: Sequence[Endpoint], *, fence: int) -> None:
-        """Write the file on disk so that a bare restart serves these instances at full weight. No reload."""
+    def promote(self, stable: Mapping[str, Sequence[Endpoint]], *, fence: int) -> None:
+        """Write the file so that a bare restart serves these instances, by service, at full weight. No reload."""
 
     def stop(self) -> None:
         """Stop the proxy (only `destroy` does)."""

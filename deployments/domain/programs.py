@@ -76,7 +76,7 @@ def program_for(
     environment = {
         "PATH": search,
         "LANG": "C.UTF-8",
-        "HOME": str(around.configuration or around.release.path),
+        "HOME": str(around.configuration or log.parent),
         "PORT": str(port),
         "FAIRLEAD_SERVICE": service.name,
         "FAIRLEAD_REVISION": revision,

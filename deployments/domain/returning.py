@@ -6,39 +6,43 @@ from collections.abc import Sequence
 
 from deployments.domain.entities import Deployment
 from deployments.domain.errors import Refused
-
-NAMING = frozenset({"name", "created_by", "correlation_id", "description", "metadata"})
-"""Fields that do not change what runs."""
+from deployments.domain.status import Reason
 
 
-def target_before(environment: str, stable: Sequence[Deployment]) -> Deployment:
-    """The newest of the completed deployments (newest first) whose state is another than the present one.
+def target_before(environment: str, completed: Sequence[Deployment]) -> Deployment:
+    """The state before the present one, by the completed deployments, newest first. Raises Refused when there is none.
 
-    What was left by a rollback is not returned to: after 1, 2, and back to 1, the state before is the one before 1.
-    Raises Refused when there is none.
+    What a rollback left is not returned to: after 1, 2, and back to 1, the state before is the one before 1.
     """
-    if not stable:
+    states = states_of(completed)
+    if not states:
         raise Refused(f"Nothing was ever completed in {environment}.", remedy="Deploy to it first.")
-    abandoned: list[object] = []
-    present = stable[0]
-    skip_to: object = state_of(present) if present.is_rollback else None
-    for one in stable[1:]:
-        state = state_of(one)
-        if skip_to is not None:
-            if state == skip_to and not one.is_rollback:
-                skip_to = None
-            else:
-                abandoned.append(state)
-            continue
-        if one.is_rollback or state == state_of(present) or state in abandoned:
-            continue
+    if len(states) == 1:
+        raise Refused(
+            f"{environment} has no earlier stable state than {states[-1].name}.",
+            remedy=f"Name one with --to; `fairlead history --environment {environment}` lists them.",
+        )
+    return states[-2]
+
+
+def states_of(completed: Sequence[Deployment]) -> list[Deployment]:
+    """The states that lead to the present one, oldest first, each as the deployment that brought it about.
+
+    A deployment adds one, a rollback takes away those after its target; one that found nothing to do adds none.
+    """
+    states: list[Deployment] = []
+    same: dict[str, str] = {}
+    for one in reversed(completed):
         if one.specification.get("skip_deploy"):
             continue
-        return one
-    raise Refused(
-        f"{environment} has no earlier stable state than {present.name}.",
-        remedy=f"Name one with --to; `fairlead history --environment {environment}` lists them.",
-    )
+        if one.is_rollback:
+            target = same.get(one.parent or "", one.parent)
+            index = next((index for index, state in enumerate(states) if state.id == target), None)
+            states = [*states, one] if index is None else states[: index + 1]
+        elif one.reason is not Reason.NOTHING_TO_DO or not states:
+            states.append(one)
+        same[one.id] = states[-1].id
+    return states
 
 
 def check_target(target: Deployment) -> Deployment:
@@ -49,8 +53,3 @@ def check_target(target: Deployment) -> Deployment:
             remedy="Choose one that completed; `fairlead history --status completed` lists them.",
         )
     return target
-
-
-def state_of(one: Deployment) -> object:
-    """What a deployment asked to run."""
-    return {name: value for name, value in one.specification.items() if name not in NAMING}

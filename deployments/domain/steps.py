@@ -146,10 +146,10 @@ class RunChecks(Action):
 
 @dataclass(frozen=True, slots=True)
 class VerifyIntegration(Action):
-    """See that a service's dependency answers on the route it will use."""
+    """See that a service's dependencies answer on the routes it uses."""
 
     service: str
-    dependency: str
+    dependencies: tuple[str, ...]
     kind: Literal["verify_integration"] = "verify_integration"
     probe: ClassVar[str] = "ask again"
 
@@ -207,13 +207,11 @@ class MarkStable(Action):
 
 
 @dataclass(frozen=True, slots=True)
-class PromoteRoute(Action):
-    """Make a bare restart of the proxy serve the new release."""
+class PromoteRoutes(Action):
+    """Make a bare restart of the proxy serve the new releases."""
 
-    service: str
-    endpoints: tuple[str, ...]
-    """Instances."""
-    kind: Literal["promote_route"] = "promote_route"
+    services: tuple[str, ...]
+    kind: Literal["promote_routes"] = "promote_routes"
     probe: ClassVar[str] = "write the file again"
 
 
@@ -229,7 +227,6 @@ class DisarmHandle(Action):
 class KeepWarm(Action):
     """Leave the previous instances running without traffic for a while; the reconciler retires them."""
 
-    service: str
     instances: tuple[str, ...]
     seconds: float
     kind: Literal["keep_warm"] = "keep_warm"
@@ -270,7 +267,7 @@ AnyAction = Annotated[
     | HoldTraffic | StopInstance | StartInstance | AwaitHealthy | AttachInstance | RunChecks | VerifyIntegration
     | ArmHandle | ShiftTraffic | ReleaseTraffic
     | Bake
-    | MarkStable | PromoteRoute | DisarmHandle | KeepWarm | RetireInstance | RemoveTemporary | WriteReport,
+    | MarkStable | PromoteRoutes | DisarmHandle | KeepWarm | RetireInstance | RemoveTemporary | WriteReport,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

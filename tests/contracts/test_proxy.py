@@ -89,7 +89,7 @@ WRITES: dict[str, Callable[[Proxy, int], None]] = {
     "arm_handle": lambda proxy, fence: proxy.arm_handle({"web": {"web-1": 1}}, LONG, fence=fence),
     "renew_handle": lambda proxy, fence: proxy.renew_handle(LONG, fence=fence),
     "disarm_handle": lambda proxy, fence: proxy.disarm_handle(fence=fence),
-    "promote": lambda proxy, fence: proxy.promote("web", [], fence=fence),
+    "promote": lambda proxy, fence: proxy.promote({"web": []}, fence=fence),
 }
 
 
@@ -209,7 +209,7 @@ def test_a_restarted_proxy_serves_what_was_promoted_and_not_the_split(world: Pro
     assert weights(proxy) == {"web-1": FULL}
     assert not proxy.handle().is_armed
     proxy.ensure_running(fence=5)
-    proxy.promote("web", [world.endpoint("web-3", "r3")], fence=5)
+    proxy.promote({"web": [world.endpoint("web-3", "r3")]}, fence=5)
     assert weights(proxy) == {"web-1": FULL}
     world.crash()
     assert weights(proxy) == {"web-3": FULL}
@@ -218,7 +218,7 @@ def test_a_restarted_proxy_serves_what_was_promoted_and_not_the_split(world: Pro
 
 def test_only_a_service_with_a_route_is_promoted(proxy: Proxy) -> None:
     with pytest.raises(NotFound):
-        proxy.promote("web", [], fence=5)
+        proxy.promote({"web": []}, fence=5)
 
 
 def test_a_stopped_proxy_does_not_answer_and_starts_as_stable(world: ProxyWorld, proxy: Proxy) -> None:

@@ -203,13 +203,15 @@ class FakeProxy:
             remaining=timedelta(seconds=left),
         )
 
-    def promote(self, service: str, stable: Sequence[Endpoint], *, fence: int) -> None:
-        _require_names(service, *(endpoint.instance for endpoint in stable))
+    def promote(self, stable: Mapping[str, Sequence[Endpoint]], *, fence: int) -> None:
+        for service, endpoints in stable.items():
+            _require_names(service, *(endpoint.instance for endpoint in endpoints))
         self._writing(fence)
-        route = self._routes.get(service)
-        if route is None:
-            raise NotFound(f"There is no route for {service}.")
-        self._routes[service] = replace(route, stable=tuple(stable))
+        for service in stable:
+            if service not in self._routes:
+                raise NotFound(f"There is no route for {service}.")
+        for service, endpoints in stable.items():
+            self._routes[service] = replace(self._routes[service], stable=tuple(endpoints))
 
     def stop(self) -> None:
         self.kill()

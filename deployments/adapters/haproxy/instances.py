@@ -103,7 +103,7 @@ class Instances:
     def _sessions(self, service: str) -> Counter[str]:
         sessions: Counter[str] = Counter()
         for worker in (CURRENT, *self._runtime.processes().old_workers):
-            for row in self._runtime.statistics(SERVERS, worker=worker):
+            for row in self._runtime.statistics(SERVERS, worker=worker, proxy=service):
                 if row["pxname"] == service:
                     sessions[row["svname"]] += int(row["scur"])
         return sessions

@@ -120,9 +120,9 @@ class HAProxy:
             is_armed=not handle.has_fired, has_fired=handle.has_fired, fence=handle.fence, remaining=handle.remaining
         )
 
-    def promote(self, service: str, stable: Sequence[Endpoint], *, fence: int) -> None:
+    def promote(self, stable: Mapping[str, Sequence[Endpoint]], *, fence: int) -> None:
         """Write the file so that a bare restart serves these instances. No reload."""
-        self._routes.promote(service, stable, fence=fence)
+        self._routes.promote(stable, fence=fence)
 
     def stop(self) -> None:
         """Stop HAProxy and the meter."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from deployments.adapters.haproxy.control import Control, Status
@@ -45,18 +45,20 @@ class Routes:
             declared = self._files.routes()
             self._serve(tuple(route for route in declared if route.service not in services), before=declared)
 
-    def promote(self, service: str, stable: Sequence[Endpoint], *, fence: int) -> None:
-        """Write what a bare restart serves."""
-        require_names(service, *(endpoint.instance for endpoint in stable))
-        for endpoint in stable:
-            require_port(endpoint.port, service=service)
+    def promote(self, stable: Mapping[str, Sequence[Endpoint]], *, fence: int) -> None:
+        """Write what a bare restart serves, for all services at once."""
+        for service, endpoints in stable.items():
+            require_names(service, *(endpoint.instance for endpoint in endpoints))
+            for endpoint in endpoints:
+                require_port(endpoint.port, service=service)
         with self._files.changing():
             self._control.admit(fence)
             declared = {route.service: route for route in self._files.routes()}
-            if service not in declared:
-                raise NotFound(f"There is no route for {service}.", remedy="Add it with ensure_routes first.")
-            declared[service] = replace(declared[service], stable=tuple(stable))
-            self._files.remember(stable)
+            for service, endpoints in stable.items():
+                if service not in declared:
+                    raise NotFound(f"There is no route for {service}.", remedy="Add it with ensure_routes first.")
+                declared[service] = replace(declared[service], stable=tuple(endpoints))
+            self._files.remember([endpoint for endpoints in stable.values() for endpoint in endpoints])
             self._files.write_configuration(tuple(declared.values()))
 
     def _serve(self, wanted: tuple[RouteDeclaration, ...], *, before: tuple[RouteDeclaration, ...]) -> None:

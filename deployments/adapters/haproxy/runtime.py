@@ -70,9 +70,9 @@ class Runtime:
         answer = self._exchange("reload", _RELOAD_TIMEOUT)
         return ReloadAnswer(is_done=answer.startswith("Success=1"), log=answer)
 
-    def statistics(self, kind: int, *, worker: str = CURRENT) -> Iterator[dict[str, str]]:
-        """`show stat` of FRONTENDS or SERVERS, a row each. An old worker that has just ended has none."""
-        text = self.ask(f"show stat -1 {kind} -1", worker=worker)
+    def statistics(self, kind: int, *, worker: str = CURRENT, proxy: str = "-1") -> Iterator[dict[str, str]]:
+        """`show stat` of FRONTENDS or SERVERS, of one proxy or all, a row each; none of an ended worker."""
+        text = self.ask(f"show stat {proxy} {kind} -1", worker=worker)
         if text.startswith("# "):
             yield from csv.DictReader(text.removeprefix("# ").splitlines())
 

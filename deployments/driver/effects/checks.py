@@ -93,10 +93,15 @@ def result_to_json(result: TestResult) -> dict[str, object]:
 
 
 def verify_integration(action: VerifyIntegration, run: Run) -> dict[str, object]:
-    """Ask the dependency's own health question on its public route, as the dependent service will."""
-    dependency = run.service(action.dependency)
-    probe = next((c.probe for c in dependency.health_checks if isinstance(c.probe, HttpProbe)), TcpProbe())
-    port = next(route.port for route in run.proxy.routes() if route.service == action.dependency)
+    """Ask each dependency's own health question on its public route, as the dependent service will."""
+    ports = {route.service: route.port for route in run.proxy.routes()}
+    return {name: verify_one(action.service, name, ports[name], run) for name in action.dependencies}
+
+
+def verify_one(service: str, dependency: str, port: int, run: Run) -> str:
+    """What the dependency answered. Raises CheckFailed when it does not, for seconds."""
+    checks = run.service(dependency).health_checks
+    probe = next((check.probe for check in checks if isinstance(check.probe, HttpProbe)), TcpProbe())
     request = probe_request(probe, port=port, timeout=timedelta(seconds=5))
     detail = ""
     for _ in range(INTEGRATION_ATTEMPTS):
@@ -104,12 +109,12 @@ def verify_integration(action: VerifyIntegration, run: Run) -> dict[str, object]
         outcome = run.world.prober.probe(request)
         detail = outcome.detail
         if outcome.is_good:
-            return {"port": port, "detail": detail}
+            return detail
         run.world.clock.sleep(timedelta(milliseconds=100))
     raise CheckFailed(
-        f"{action.service} needs {action.dependency}, which does not answer on its route: {detail}.",
-        service=action.service,
-        dependency=action.dependency,
+        f"{service} needs {dependency}, which does not answer on its route: {detail}.",
+        service=service,
+        dependency=dependency,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployments.domain.errors import HandleTripped
 from deployments.domain.ports import Endpoint
-from deployments.domain.steps import DisarmHandle, MarkStable, PromoteRoute, WriteReport
+from deployments.domain.steps import DisarmHandle, MarkStable, PromoteRoutes, WriteReport
 from deployments.domain.strategies.decision import even
 from deployments.driver.effects.traffic import set_weights
 from deployments.driver.reporting import report_of
@@ -43,20 +43,18 @@ def endpoints_of(run: Run, service: str, instances: tuple[str, ...]) -> tuple[En
     return tuple(Endpoint(name, run.port_of(name), revision) for name in instances)
 
 
-def promote_route(action: PromoteRoute, run: Run) -> dict[str, object]:
-    """Give the new release everything (it has it, unless a controller died in between), and write it to disk."""
-    change = run.plan.change(action.service)
-    set_weights(
-        run, action.service, {**even(change.instances), **even(present(run, action.service, change.previous), 0)}
-    )
-    run.proxy.promote(action.service, endpoints_of(run, action.service, change.instances), fence=run.fence)
-    return {"instances": list(change.instances)}
-
-
-def present(run: Run, service: str, instances: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the instances that the proxy still knows."""
-    known = {b.endpoint.instance for b in run.backends(service)}
-    return tuple(name for name in instances if name in known)
+def promote_routes(action: PromoteRoutes, run: Run) -> dict[str, object]:
+    """Give the new releases everything, where a handle that fired has taken it back, and write them to disk."""
+    stable = {}
+    for service in action.services:
+        change = run.plan.change(service)
+        weights = {b.endpoint.instance: b.weight for b in run.backends(service)}
+        if not all(weights.get(instance) for instance in change.instances):
+            previous = [name for name in change.previous if name in weights]
+            set_weights(run, service, {**even(change.instances), **even(previous, 0)})
+        stable[service] = endpoints_of(run, service, change.instances)
+    run.proxy.promote(stable, fence=run.fence)
+    return {service: [endpoint.instance for endpoint in endpoints] for service, endpoints in stable.items()}
 
 
 def disarm_handle(action: DisarmHandle, run: Run) -> dict[str, object]:

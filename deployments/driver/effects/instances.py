@@ -28,7 +28,9 @@ ATTACH_DEADLINE = timedelta(seconds=15)
 def start_instance(action: StartInstance, run: Run) -> dict[str, object]:
     """Record it, then start it; the port is reserved by the instance's name and a running one is found, not doubled."""
     world = run.world
-    port = world.provisioner.free_port(action.instance)
+    found = world.supervisor.observe(action.instance)
+    is_there = found.state in (InstanceState.STARTING, InstanceState.RUNNING)
+    port = found.port if is_there and found.port else world.provisioner.free_port(action.instance)
     program = program_for(
         run.specification,
         run.service(action.service),

@@ -28,7 +28,7 @@ EFFECTS: dict[type[object], Effect] = {
     steps.ReleaseTraffic: traffic.release_traffic,
     steps.Bake: checks.bake,
     steps.MarkStable: completion.mark_stable,
-    steps.PromoteRoute: completion.promote_route,
+    steps.PromoteRoutes: completion.promote_routes,
     steps.DisarmHandle: completion.disarm_handle,
     steps.KeepWarm: instances.keep_warm,
     steps.RetireInstance: instances.retire_instance,
