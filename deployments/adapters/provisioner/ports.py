@@ -14,6 +14,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from deployments.adapters.supervisor.records import write_atomically
@@ -117,6 +118,7 @@ def is_free(port: int) -> bool:
     return True
 
 
+@cache
 def candidate_ports(ephemeral: Path = EPHEMERAL) -> list[int]:
     """Ports from 20000 outside of the ephemeral range; all of them where that leaves too few."""
     try:
