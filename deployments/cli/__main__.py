@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from deployments.cli import reaching
 from deployments.cli.failing import OK, UNEXPECTED, tell, to_json
 from deployments.cli.output import Output
 from deployments.cli.parser import make_parser
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(asked, "json", False):
             output.json({"error": to_json(error)})
         return tell(error, output)
+    finally:
+        reaching.close()
     return code if isinstance(code, int) else UNEXPECTED
 
 

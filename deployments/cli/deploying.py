@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from deployments.cli import prefect_log
 from deployments.cli.interrupting import Interrupts
 from deployments.cli.progress.following import Follower
 from deployments.cli.progress.showing import View
-from deployments.cli.reaching import control_plane, user
+from deployments.cli.reaching import closed_at_the_end, control_plane, user
 from deployments.domain.errors import Cancelled, DeploymentError, Refused
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Ending:
     record: Deployment | None
     error: BaseException | None
     was_interrupted: bool = False
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """By service: where it answers, of those that were deployed."""
 
 
 def prepare_process(settings: Settings, view: View) -> None:
@@ -76,7 +79,7 @@ def deploy_here(order: Order, view: View) -> Ending:
     """Run it to its end, whichever that is. Signals cancel; nothing is raised for a deployment that failed."""
     from flows.worlds import world_of_this_process
 
-    world = world_of_this_process()
+    world = closed_at_the_end(world_of_this_process())
     flow = FlowThread(order)
     watch = Watch(world, flow, view)
     with Interrupts() as interrupts:
@@ -85,8 +88,9 @@ def deploy_here(order: Order, view: View) -> Ending:
             flow.join(LOOK_SECONDS)
             watch.look(interrupts.count)
         watch.look(interrupts.count)
-    record = watch.final_record()
-    return Ending(record, flow.error, was_interrupted=interrupts.count > 0)
+    return Ending(
+        watch.final_record(), flow.error, was_interrupted=interrupts.count > 0, routes=watch.routes(order.specification)
+    )
 
 
 class FlowThread(threading.Thread):
@@ -150,6 +154,15 @@ class Watch:
             return self._world.records.deployments.get(self._deployment)
         except DeploymentError:
             return self._follower.record
+
+    def routes(self, specification: DeploymentSpecification) -> dict[str, str]:
+        """Where its services answer; nothing when the proxy cannot say."""
+        asked = {service.name for service in specification.services}
+        try:
+            declared = self._world.proxy(specification.target_environment).routes()
+        except DeploymentError:
+            return {}
+        return {route.service: f"http://127.0.0.1:{route.port}" for route in declared if route.service in asked}
 
     def _find(self, flow_run: str) -> str | None:
         try:

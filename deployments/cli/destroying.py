@@ -6,7 +6,7 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from deployments.cli.reaching import control_plane
+from deployments.cli.reaching import control_plane, open_world
 from deployments.domain.errors import Conflict, DeploymentError, LeaseHeld, NotFound
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ def destroy(settings: Settings, *, everything: bool, force: bool) -> list[str]:
 
     if not settings.home.exists():
         return []
-    told = tell_records(settings, force=force) if has_data_plane(settings) else []
-    plane = data_plane(settings)
-    removed = [*plane.stop(), *told, *control_plane(settings).down()]
+    if has_data_plane(settings):
+        tell_records(settings, force=force)
+    removed = [*data_plane(settings).stop(), *control_plane(settings).down()]
     if everything:
         removed += remove_files(settings)
     return removed
@@ -36,20 +36,19 @@ def has_data_plane(settings: Settings) -> bool:
     return (settings.home / "data-plane").exists()
 
 
-def tell_records(settings: Settings, *, force: bool) -> list[str]:
+def tell_records(settings: Settings, *, force: bool) -> None:
     """Hold every environment, so that nobody deploys meanwhile, and record that its instances are gone."""
-    from deployments.assembly import assemble
-
     try:
-        world = assemble(settings)
+        world = open_world(settings)
         names = [record.name for record in world.records.environments.all()]
     except DeploymentError:
         if not force:
             raise
-        return []
+        return
     leases = [lease for name in names if (lease := hold(world, name, force=force))]
     try:
-        return [f"routes of {lease.environment}" for lease in leases if retire(world, lease)]
+        for lease in leases:
+            retire(world, lease)
     finally:
         for lease in leases:
             with suppress(DeploymentError):
@@ -82,15 +81,14 @@ def hold(world: World, environment: str, *, force: bool) -> Lease | None:
     return lease
 
 
-def retire(world: World, lease: Lease) -> bool:
-    """Record that the environment's instances are gone; whether it had any routes."""
+def retire(world: World, lease: Lease) -> None:
+    """Record that the environment's instances are gone."""
     from deployments.domain.entities import InstanceLife
 
     records = world.records
     for instance in records.instances.of_environment(lease.environment):
         records.instances.set_state(lease, instance.id, InstanceLife.RETIRED)
         world.provisioner.release_port(instance.id)
-    return bool(world.proxy(lease.environment).routes())
 
 
 def remove_files(settings: Settings) -> list[str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from deployments.domain.entities import Deployment
 
 S = DeploymentStatus
+MOST_ROUTES = 20
 TOLD = {
     S.ROLLED_BACK: "everything it had touched is taken back; what ran before runs",
     S.FAILED: "it ended before it had changed what runs",
@@ -41,6 +42,10 @@ def tell_ending(ending: Ending, output: Output, environment: str, *, is_beside_j
     record, code = ending.record, code_of(ending)
     if record is not None and record.status is S.COMPLETED:
         say(output.styled(completed(record), "green"))
+        for service, url in list(ending.routes.items())[:MOST_ROUTES]:
+            say(f"  {service}: {url}")
+        if len(ending.routes) > MOST_ROUTES:
+            say(f"  and {len(ending.routes) - MOST_ROUTES} more: fairlead status {environment}")
         if ending.was_interrupted:
             from deployments.cli.deploying import TOO_LATE
 
@@ -74,6 +79,7 @@ def document(ending: Ending) -> dict[str, object]:
         "exit_code": code_of(ending),
         "error": None if ending.error is None else failing.to_json(ending.error),
         "was_interrupted": ending.was_interrupted,
+        "routes": dict(ending.routes),
     }
     if record is None:
         return {"deployment": None, "status": None, **found}

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from deployments.settings import Settings
 
 
+OPENED: list[World] = []
+
+
 def read_settings() -> Settings:
     """What the environment's variables say. Raises Refused for one that cannot be used."""
     from deployments.settings import Settings
@@ -32,7 +35,19 @@ def open_world(settings: Settings) -> World:
     """Records and outside. Starts the embedded PostgreSQL when records are kept in it and it is not running."""
     from deployments.assembly import assemble
 
-    return assemble(settings)
+    return closed_at_the_end(assemble(settings))
+
+
+def closed_at_the_end(world: World) -> World:
+    """The world, whose connections are closed when the command ends."""
+    OPENED.append(world)
+    return world
+
+
+def close() -> None:
+    """Close every connection to the records."""
+    while OPENED:
+        OPENED.pop().records.close()
 
 
 def has_records(settings: Settings, plane: ControlPlane) -> bool:

@@ -13,6 +13,9 @@ from typing import Any
 
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240.0
+FORGOTTEN = ("FAIRLEAD_", "PREFECT_", "NO_COLOR", "COLUMNS")
+MARK = "FAIRLEAD_TEST_SESSION"
+"""By which the session finds processes that were left behind."""
 COMMAND = (sys.executable, "-m", "deployments.cli")
 
 
@@ -40,9 +43,9 @@ class Commands:
 
     def __init__(self, home: Path, directory: Path, **variables: str) -> None:
         self.home, self.directory = home, directory
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("FAIRLEAD_HOME", "PREFECT"))
-        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(FORGOTTEN)}
+        if MARK in os.environ:
+            inherited[MARK] = os.environ[MARK]
         self.environment = {
             **inherited,
             "FAIRLEAD_HOME": str(home),

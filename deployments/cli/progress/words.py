@@ -18,7 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "release": ("letting requests go to", "let requests go to"),
     "stop": ("stopping", "stopped"),
     "promote": ("promoting", "promoted"),
-    "warm": ("keeping the old release warm of", "kept the old release warm of"),
+    "warm": ("keeping the previous releases warm", "kept the previous releases warm"),
     "retire": ("retiring", "retired"),
     "remove": ("removing", "removed"),
 }
@@ -53,7 +53,10 @@ def step_words(key: str, *, is_done: bool) -> str:
         rest = rest if word in VERBS and key not in WHOLE else ""
     if told is None:
         return f"{'done' if is_done else 'doing'} {key}"
-    return f"{told[is_done]} {rest.replace(':', ', ')}".strip()
+    name, _, more = rest.partition(":")
+    if word == "shift":
+        more = "" if more == "1" else f"step {more}"
+    return f"{told[is_done]} {name}{f' ({more})' if more else ''}".strip()
 
 
 def split_words(weights: Mapping[str, object]) -> str:

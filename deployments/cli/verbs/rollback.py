@@ -13,7 +13,6 @@ from deployments.cli.verbs.deploy import finish, view_for, with_progress
 from deployments.cli.words import services_words
 
 if TYPE_CHECKING:
-    from deployments.cli.deploying import Order
     from deployments.domain.entities import Deployment
     from deployments.driver.world import World
     from deployments.settings import Settings
@@ -42,14 +41,15 @@ def run(asked: Namespace, output: Output) -> int:
     current = world.records.queries.environment(asked.environment).current
     if current is not None and asked.to is None:
         return take_back_current(world, current, asked, output)
-    from deployments.cli.deploying import deploy_here, prepare_process
+    from deployments.cli.deploying import Order, deploy_here, prepare_process
+    from deployments.driver.returning import target_of_rollback
 
-    order = order_back(world, asked.environment, asked.to)
+    back = target_of_rollback(world, asked.environment, asked.to)
     view = view_for(asked, output)
     try:
-        view.say(f"Returning {asked.environment} to {order.target.name} ({services_words(order.target.services)}).")
+        view.say(f"Returning {asked.environment} to {back.target.name} ({services_words(back.target.services)}).")
         prepare_process(settings, view)
-        ending = deploy_here(order.order, view)
+        ending = deploy_here(Order(back.specification, back.base, parent=back.target.id, is_rollback=True), view)
     finally:
         view.close()
     return finish(asked, output, ending, asked.environment)
@@ -84,22 +84,6 @@ def take_back_current(world: World, current: Deployment, asked: Namespace, outpu
     else:
         output.line(f"{ended.name}: {ended.status.value.replace('_', ' ')}.")
     return code_of(ended, wanted="cancel")
-
-
-class Back:
-    """The order, and the deployment that it returns to."""
-
-    def __init__(self, target: Deployment, order: Order) -> None:
-        self.target, self.order = target, order
-
-
-def order_back(world: World, environment: str, to: str | None) -> Back:
-    """Raises Refused when there is nothing to return to, NotFound for a deployment that is not there."""
-    from deployments.cli.deploying import Order
-    from deployments.driver.returning import target_of_rollback
-
-    back = target_of_rollback(world, environment, to)
-    return Back(back.target, Order(back.specification, back.base, parent=back.target.id, is_rollback=True))
 
 
 VERB = Verb(
