@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcome = tell(narrator, fairlead)
         tell_outcome(narrator, outcome)
         if asked.json:
-            asked.json.write_text(json.dumps(to_json(outcome), indent=2) + "\n")
+            asked.json.write_text(json.dumps({"home": str(fairlead.home), **to_json(outcome)}, indent=2) + "\n")
         return 1 if outcome.complaints else 0
     except (CommandFailed, LoadLost) as error:
         narrator.verdict(f"The story ends here: {error}", is_good=False)

@@ -65,6 +65,7 @@ class Outcome:
 
 def tell(narrator: Narrator, fairlead: Fairlead) -> Outcome:
     """Play it. Raises CommandFailed or LoadLost when it cannot go on."""
+    narrator.line(f"This demo has a home of its own: {fairlead.home}")
     release_first(narrator, fairlead)
     urls = routes(fairlead)
     narrator.line()
