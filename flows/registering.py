@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -42,6 +44,7 @@ class Declaration:
     parameters: dict[str, Any]  # JSON, as Prefect takes it
     tags: tuple[str, ...]
     schedules: tuple[dict[str, Any], ...]  # as in prefect.yaml: {cron, timezone} or {interval}
+    job_variables: dict[str, Any]
 
     def bound_to(self, environment: str) -> Declaration:
         """The same deployment for another environment."""
@@ -77,12 +80,23 @@ def _declaration(entry: dict[str, Any], file: Path) -> Declaration:
             parameters=entry.get("parameters") or {},
             tags=tuple(entry.get("tags") or ()),
             schedules=tuple(entry.get("schedules") or ()),
+            job_variables=_on_this_machine((entry.get("work_pool") or {}).get("job_variables") or {}),
         )
     except KeyError as missing:
         raise Broken(
             f"A deployment in {file} has no {missing}.",
             remedy="Every entry of `deployments` needs a name and an entrypoint.",
         ) from missing
+
+
+def _on_this_machine(job_variables: dict[str, Any]) -> dict[str, Any]:
+    """With this very Python in place of the one on somebody's PATH."""
+    program, _, rest = job_variables.get("command", "").partition(" ")
+    return (
+        {**job_variables, "command": shlex.join([sys.executable]) + f" {rest}"}
+        if program == "python"
+        else job_variables
+    )
 
 
 async def register(
@@ -130,6 +144,7 @@ async def _ensure_deployment(client: PrefectClient, pool: str, declared: Declara
             for each in declared.schedules
         ],
         work_pool_name=pool,
+        job_variables=declared.job_variables,
         pull_steps=[],
         parameter_openapi_schema=schema,
         enforce_parameter_schema=True,

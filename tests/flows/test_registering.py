@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -104,6 +106,13 @@ def trigger(client: SyncPrefectClient, change: dict[str, Any]) -> None:
     specification = {"project": "shop", "target_environment": "production", "services": [SERVICE], **change}
     deployment = client.read_deployment_by_name("propose/production")
     client.create_flow_run_from_deployment(deployment.id, parameters={"specification": specification})
+
+
+def test_a_process_worker_runs_the_engine_with_this_python(client: SyncPrefectClient, tmp_path: Path) -> None:
+    pool = {"name": "any", "job_variables": {"command": "python -m prefect.engine"}}
+    registered(written(tmp_path, {"name": "quick", "entrypoint": "tests.flows.stand_in.answer", "work_pool": pool}))
+    deployment = client.read_deployment_by_name("answer/quick")
+    assert shlex.split(deployment.job_variables["command"]) == [sys.executable, "-m", "prefect.engine"]
 
 
 def test_registering_again_leaves_what_people_changed(client: SyncPrefectClient, tmp_path: Path) -> None:
