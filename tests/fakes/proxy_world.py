@@ -89,12 +89,17 @@ class RealWorld:
         runtime = Runtime(self.run / f"{ENVIRONMENT}.proxy")
         workers = (CURRENT, *runtime.processes().old_workers)
         rows = [row for worker in workers for row in runtime.statistics(FRONTENDS, worker=worker)]
-        return sum(int(row["scur"]) for row in rows if row["pxname"] == service)
+        return sum(int(row["scur"]) for row in rows if row["pxname"] == f"{service}.public")
 
     def answered_by_proxy(self, service: str) -> int:
         """Requests of the current worker by HAProxy's own counters."""
         rows = Runtime(self.run / f"{ENVIRONMENT}.proxy").statistics(FRONTENDS)
-        return sum(int(row[f"hrsp_{family}xx"]) for row in rows if row["pxname"] == service for family in range(1, 6))
+        return sum(
+            int(row[f"hrsp_{family}xx"])
+            for row in rows
+            if row["pxname"] == f"{service}.public"
+            for family in range(1, 6)
+        )
 
     def answers(self) -> bool:
         """Whether the proxy can be asked."""

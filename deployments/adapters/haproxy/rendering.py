@@ -16,6 +16,11 @@ from deployments.adapters.haproxy.names import FULL_WEIGHT
 from deployments.domain.ports import Endpoint, RouteDeclaration
 
 _ROUTE_LINE = "# fairlead-route: "
+PUBLIC = ".public"
+"""Ends the name of the frontend that clients reach. A service's own name is its backend's alone: HAProxy asked for the
+statistics of a name that two have answers with the first, and a frontend has no sessions of instances.
+"""
+
 LOG_DESCRIPTOR = 9
 """The pipe to the meter, which HAProxy and every worker inherit."""
 
@@ -100,10 +105,10 @@ def _service(route: RouteDeclaration, live: LiveService | None) -> str:
     return "\n".join(
         (
             _ROUTE_LINE + json.dumps(asdict(route)),
-            f"frontend {route.service}",
+            f"frontend {route.service}{PUBLIC}",
             f"    bind 127.0.0.1:{route.port}",
             f"    log fd@{LOG_DESCRIPTOR} format raw daemon",
-            _LOG_FORMAT,
+            _LOG_FORMAT.format(service=route.service),
             f"    default_backend {route.service}",
             f"backend {route.service}",
             f"    http-request lua.hold {route.service} if {{ srv_is_up({route.service}/_gate) }}",
@@ -183,4 +188,4 @@ _DEFAULTS = """defaults
 """
 
 # What the meter reads: second, process, service, instance, status, milliseconds, how it ended.
-_LOG_FORMAT = '    log-format "%[date] %pid %f %s %ST %Ta %ts"'
+_LOG_FORMAT = '    log-format "%[date] %pid {service} %s %ST %Ta %ts"'

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 
+from deployments.adapters.haproxy.rendering import PUBLIC
 from deployments.adapters.haproxy.runtime import CURRENT, FRONTENDS, Runtime
 from deployments.domain.errors import ProxyUnavailable
 
@@ -64,6 +65,6 @@ class Losses:
         rows = self._runtime.statistics(FRONTENDS, worker=worker)
         public: Counter[str] = Counter()
         for row in rows:
-            if "." not in row["pxname"]:
+            if row["pxname"].endswith(PUBLIC):
                 public.update({name: int(row[name]) for name in _ANSWERS if row[name]})
         return public.total()

@@ -31,7 +31,7 @@ class TwoWorkers(Runtime):
         answers = self.current if worker == CURRENT else self.old
         names = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
         nothing = dict.fromkeys(names, "0")
-        yield {"pxname": "web", **nothing, "hrsp_2xx": str(answers)}
+        yield {"pxname": "web.public", **nothing, "hrsp_2xx": str(answers)}
         yield {"pxname": "web.preview", **nothing, "hrsp_2xx": "99"}
 
 
