@@ -14,7 +14,7 @@ from subprocess import PIPE
 from examples.demo.accounting import Books, read_books
 from examples.demo.fairlead import ROOT
 
-START_PATIENCE = 60.0
+START_PATIENCE = 120.0
 END_PATIENCE = 120.0
 LOOK = 0.1
 
