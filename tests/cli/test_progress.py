@@ -17,11 +17,18 @@ from deployments.cli.progress.board import Board
 from deployments.cli.progress.drawing import draw
 from deployments.cli.progress.lines import words_of
 from deployments.cli.progress.showing import Live
+from deployments.cli.progress.words import step_words
 from deployments.cli.words import age, duration
 from deployments.domain.entities import Deployment
 from deployments.domain.events import DeploymentEvent, DeploymentEventKind, Source
-from deployments.domain.ports import BackendState, Endpoint, MeterReading, MeterReport
+from deployments.domain.facts import Facts, Principal, RunningRelease
+from deployments.domain.planning import plan_deployment
+from deployments.domain.ports import BackendState, Endpoint, MachineFacts, MeterReading, MeterReport, SourceLock
+from deployments.domain.spec.checks import When
+from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.status import DeploymentStatus
+from deployments.domain.undo import plan_undo
+from tests.cli.specifications import service, specification
 
 K = DeploymentEventKind
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -81,6 +88,30 @@ def record(status: DeploymentStatus = DeploymentStatus.DEPLOYING) -> Deployment:
 )
 def test_an_event_is_told_in_words_people_use(event: DeploymentEvent, told: str | None) -> None:
     assert words_of(event) == told
+
+
+def test_every_step_of_a_plan_and_of_its_way_back_has_words() -> None:
+    asked = specification(
+        service(checks=[{"name": f"c{n}", "when": when, "probe": {"kind": "tcp"}} for n, when in enumerate(When)]),
+        service(name="api", dependencies=["web"], deployment_strategy={"kind": "recreate"}),
+        resource_requirements=[{"name": "scratch", "kind": "directory", "temporary": True}],
+    )
+    running = {name: (Endpoint(f"{name}-old-1", 1, "old"),) for name in ("web", "api")}
+    facts = Facts(
+        now=NOW,
+        principal=Principal("ann"),
+        machine=MachineFacts(2, 1000, 1000, 1000, can_limit_memory=False, can_limit_cpu=False),
+        locks={name: SourceLock("path", "digest") for name in running},
+        stable={name: RunningRelease(name, "old", "old", "0.9", "d", ends) for name, ends in running.items()},
+        routes={"web": 8001, "api": 8002},
+    )
+    plan = plan_deployment(DeploymentSpecification.model_validate(asked), facts, deployment="preview")
+    keys = [step.key for step in plan.steps]
+    keys += [step.key for step in plan_undo(plan, dict.fromkeys(keys))]
+
+    assert {"hold:api", "undo:restart:api", "undo:traffic:web", "warm", "verify:api"} <= set(keys)
+    for key in keys:
+        assert not step_words(key, is_done=True).startswith("done "), key
 
 
 def board() -> Board:

@@ -12,13 +12,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "healthy": ("waiting for", "healthy:"),
     "attach": ("attaching", "attached"),
     "check": ("checking", "checked"),
-    "verify": ("asking", "answered:"),
+    "verify": ("asking the services needed by", "the services answered that are needed by"),
     "shift": ("moving traffic to", "moved traffic to"),
     "hold": ("holding requests for", "holding requests for"),
     "release": ("letting requests go to", "let requests go to"),
     "stop": ("stopping", "stopped"),
-    "promote": ("promoting", "promoted"),
-    "warm": ("keeping the previous releases warm", "kept the previous releases warm"),
     "retire": ("retiring", "retired"),
     "remove": ("removing", "removed"),
 }
@@ -27,6 +25,8 @@ WHOLE: dict[str, tuple[str, str]] = {
     "handle": ("arming the dead man's handle", "armed the dead man's handle"),
     "bake": ("watching the new releases", "watched the new releases"),
     "stable": ("marking the new releases stable", "marked the new releases stable"),
+    "promote": ("promoting the new releases", "promoted the new releases"),
+    "warm": ("keeping the previous releases warm", "kept the previous releases warm"),
     "disarm": ("disarming the dead man's handle", "disarmed the dead man's handle"),
     "report": ("writing the report", "wrote the report"),
 }
