@@ -6,11 +6,11 @@ PYTHON ?=
 export PYTHON
 
 python := .venv/bin/python
-# These folders drive Prefect's server or whole programs: `make test` runs them, `make check` does not.
-thorough := tests/flows tests/cli tests/demo tests/control_plane
+# These drive Prefect's server, whole programs, or many kills: `make test` runs them, `make check` does not.
+thorough := tests/flows tests/cli tests/demo tests/control_plane tests/driver/test_killing.py
 ours := blocks deployments flows tasks
 
-.PHONY: help setup wheelhouse demo test check bench docs lock clean
+.PHONY: help setup wheelhouse demo test check faults bench docs lock clean
 
 help:  ## List the commands
 	@echo "Fairlead: every release goes out completely or comes back completely."
@@ -29,6 +29,9 @@ check: wheelhouse  ## Format, lint, types, floors, security, and the fast tests 
 	@$(python) -c "from importlinter.cli import lint_imports_command; lint_imports_command()" --cache-dir .cache/imports --no-logo
 	@$(python) -m bandit --quiet --recursive --configfile pyproject.toml $(ours) tools
 	@$(python) -m pytest --cov --cov-report=term $(addprefix --ignore=,$(thorough))
+
+faults: wheelhouse  ## Kill the controller before and after everything it writes (about half an hour)
+	@$(python) -m pytest -m slow tests/driver
 
 bench: wheelhouse  ## Measure, side by side, what the design promises
 	@$(python) -m benchmarks

@@ -108,6 +108,6 @@ def test_killed_at_some_writes_it_ends_complete_or_back(
 ) -> None:
     every = case(strategy, kind)
     names = every.writes()
-    offset = KINDS.index((strategy, kind)) % 7
-    for at in range(1 + offset, len(names) + 1, 7):
+    offset = KINDS.index((strategy, kind)) % 11
+    for at in range(1 + offset, len(names) + 1, 11):
         every.kill(at, after=bool(at % 2))
