@@ -133,9 +133,19 @@ class Watch:
         self._deployment: str | None = None
         self._heard = 0
         self._has_asked = False
+        self._complaint = ""
 
     def look(self, interrupts: int) -> None:
-        """Once: find the deployment, show what is new, obey signals."""
+        """Once: find the deployment, show what is new, obey signals. A fault here must not end what is watched."""
+        try:
+            self._look(interrupts)
+        except Exception as error:  # noqa: BLE001 - the flow goes on whoever watches
+            told = f"progress cannot be shown: {type(error).__name__}: {error}"
+            if told != self._complaint:
+                self._complaint = told
+                self._view.say(told)
+
+    def _look(self, interrupts: int) -> None:
         if self._deployment is None and self._flow.flow_run:
             self._deployment = self._find(self._flow.flow_run)
         if interrupts > self._heard:
@@ -144,7 +154,7 @@ class Watch:
         if self._heard and not self._has_asked and self._deployment is not None:
             self._ask_to_cancel(self._deployment)
         if self._deployment is not None:
-            self._show(self._deployment)
+            self._follower.look(self._deployment)
 
     def final_record(self) -> Deployment | None:
         """As it is recorded now; None when there is no record, or it cannot be read."""
@@ -175,12 +185,6 @@ class Watch:
         if self._heard:
             return ASKED_AGAIN
         return ASKED if self._deployment else ASKED_EARLY
-
-    def _show(self, deployment: str) -> None:
-        try:
-            self._follower.look(deployment)
-        except Exception as error:  # noqa: BLE001 - a fault in the picture must not end what it is of
-            self._view.say(f"progress cannot be shown: {type(error).__name__}: {error}")
 
     def _ask_to_cancel(self, deployment: str) -> None:
         """By the records; while those are away, of the run in this process itself."""

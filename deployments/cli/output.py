@@ -42,11 +42,6 @@ class Output:
         """Whether a person watches the results as they come."""
         return is_terminal(self._results)
 
-    @property
-    def results(self) -> TextIO:
-        """The stream of results, for what draws on it."""
-        return self._results
-
     def line(self, text: str = "") -> None:
         """One line of the result; styles made by `styled` stay, everything else that drives a terminal goes."""
         self._write(self._results, text)
@@ -76,9 +71,30 @@ class Output:
         for line in table_lines(titles, rows):
             self.line(indent + line)
 
-    def _write(self, stream: TextIO, text: str) -> None:
+    def write(self, text: str) -> int:
+        """For what draws on the results by itself: as harmless as a line."""
+        self._write(self._results, text, end="")
+        return len(text)
+
+    def flush(self) -> None:
+        """Every write is flushed."""
+
+    def isatty(self) -> bool:
+        """Whether a person watches."""
+        return self.is_terminal
+
+    def fileno(self) -> int:
+        """To ask for the terminal's size."""
+        return self._results.fileno()
+
+    @property
+    def encoding(self) -> str:
+        """What the terminal can show."""
+        return self._results.encoding or "ascii"
+
+    def _write(self, stream: TextIO, text: str, *, end: str = "\n") -> None:
         try:
-            stream.write(text + "\n")
+            stream.write(text + end)
             stream.flush()
         except BrokenPipeError:
             if stream is self._results:

@@ -197,6 +197,18 @@ def test_a_live_view_keeps_states_and_ends_with_the_last_picture() -> None:
     assert "shop-1 to staging" in results.getvalue()
 
 
+def test_a_terminal_that_went_away_ends_nothing() -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    view = Live(Output(Gone(), io.StringIO()))
+
+    view.show(board(), [happened(K.STATUS_CHANGED, to="deploying")])
+    view.say("Cancelling")
+    view.close()
+
+
 def test_signals_are_counted_and_end_nothing() -> None:
     before = {number: signal.getsignal(number) for number in ASKING}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from deployments.cli.output import Output
 from deployments.cli.progress.lines import line_of
@@ -84,7 +84,8 @@ class Live:
         from rich.live import Live as RichLive
 
         self._began = time.monotonic()
-        self._console = Console(file=output.results, no_color=not output.has_colours, highlight=False)
+        stream = cast(TextIO, output)  # the part of a stream that rich uses, which never raises
+        self._console = Console(file=stream, no_color=not output.has_colours, highlight=False)
         self._live = RichLive(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         self._live.start()
 
