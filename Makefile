@@ -31,7 +31,7 @@ check: wheelhouse  ## Format, lint, types, floors, security, and the fast tests 
 	@$(python) -m pytest --cov --cov-report=term $(addprefix --ignore=,$(thorough))
 
 faults: wheelhouse  ## Kill the controller before and after everything it writes (about half an hour)
-	@$(python) -m pytest -m slow tests/driver
+	@$(python) -m pytest -m faults tests/driver
 
 bench: wheelhouse  ## Measure, side by side, what the design promises
 	@$(python) -m benchmarks

@@ -88,7 +88,7 @@ def case(database_url: str, tmp_path: Path) -> Callable[[str, str], Case]:
 KINDS = [(strategy, kind) for strategy in sorted(STRATEGIES) for kind in ("first", "upgrade", "failing")]
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(("strategy", "kind"), KINDS)
 def test_killed_at_every_write_it_ends_complete_or_back(
