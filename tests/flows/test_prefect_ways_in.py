@@ -200,6 +200,14 @@ def test_a_deployment_whose_process_is_killed_comes_back_and_its_run_says_crashe
     assert house.page() == "version 1.8.0"
 
 
+def test_going_up_after_an_upgrade_replaces_the_runner(house: House) -> None:
+    before = (house.home / "control" / "runner.ready").read_text()
+    (house.home / "control" / "vintage").write_text("of the code before")
+    house.plane.up()
+    assert (house.home / "control" / "runner.ready").read_text() != before
+    house.until(house.trigger(house.specification("1.8.5")), StateType.COMPLETED)
+
+
 def test_going_down_brings_a_deployment_in_progress_back_first(house: House) -> None:
     house.until(house.trigger(house.specification("1.6.0")), StateType.COMPLETED)
     run = house.trigger(house.specification("1.7.0", success_criteria={"bake": "1h"}))

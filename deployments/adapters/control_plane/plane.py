@@ -18,6 +18,7 @@ from pathlib import Path
 
 from deployments.adapters.control_plane.database import ensure_prefect_database
 from deployments.adapters.control_plane.environment import (
+    PACKAGE_ROOT,
     asynchronous,
     prefect_environment,
     reconciler_command,
@@ -25,9 +26,11 @@ from deployments.adapters.control_plane.environment import (
     server_command,
     server_environment,
     service_environment,
+    settings_environment,
 )
 from deployments.adapters.control_plane.listening import free_port, is_answering, is_healthy, listens
 from deployments.adapters.control_plane.runs import ClaimedRuns
+from deployments.adapters.control_plane.vintage import vintage
 from deployments.adapters.postgres import EmbeddedPostgres
 from deployments.adapters.supervisor.host import ProcessHost
 from deployments.domain.errors import Unavailable
@@ -91,6 +94,7 @@ class ControlPlane:
     def up(self, *, runner: bool = True, reconciler: bool = True) -> str:
         """Start everything and wait until runs are being taken; Prefect's API URL."""
         url = self.ensure_prefect()
+        self._retire_another_vintage()
         if reconciler:
             self._host.ensure_service(
                 RECONCILER, reconciler_command(), self._service_environment(), self._log(RECONCILER)
@@ -207,6 +211,19 @@ class ControlPlane:
     @property
     def _ready_file(self) -> Path:
         return self._directory / "runner.ready"
+
+    def _retire_another_vintage(self) -> None:
+        """Stop what was started with other code or settings. Runs in progress go on with what they began with."""
+        present = vintage(PACKAGE_ROOT, settings_environment(self._settings))
+        with self._starting_alone(RUNNER):
+            if not self._vintage_file.exists() or self._vintage_file.read_text() != present:
+                self._host.stop_service(RECONCILER)
+                self.stop_runner()
+                self._vintage_file.write_text(present)
+
+    @property
+    def _vintage_file(self) -> Path:
+        return self._directory / "vintage"
 
     def _end_runs(self, grace: timedelta) -> list[str]:
         runs = self._claims.alive()
