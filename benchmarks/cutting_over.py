@@ -11,7 +11,7 @@ from benchmarks.house import Deployed, House, house
 from benchmarks.measuring import percentile, ratio
 from benchmarks.rendering import seconds, times
 from benchmarks.specifications import service, specification
-from benchmarks.visitors import Visit, between, visitors
+from benchmarks.visitors import Visit, between, tell_worst, visitors
 from deployments.domain.events import DeploymentEventKind
 
 TITLE = "Requests during a cutover"
@@ -33,13 +33,16 @@ def measure(*, quick: bool) -> Finding:
     steady, cutovers = (3.0, 1) if quick else (10.0, 3)
     rows: list[tuple[str, ...]] = []
     bars = []
+    dropped: list[Visit] = []
     with house() as home:
         for name, strategy in STRATEGIES.items():
             visits, spans = cut_over(home, name, strategy, steady=steady, cutovers=cutovers)
             reference = [visit.seconds for visit in prompt(between(visits, spans["steady"]))]
             rows += [row(f"{name}, {when}", between(visits, spans[when]), reference) for when in spans]
             rows.append(row(f"{name}, all", visits, reference))
-            bars.append(Bar(f"{name}: requests dropped", sum(visit.is_dropped for visit in visits), 0, "requests"))
+            lost = [visit for visit in visits if visit.is_dropped]
+            dropped += lost
+            bars.append(Bar(f"{name}: requests dropped", len(lost), 0, "requests"))
     conditions = (
         f"{REPLICAS} replicas behind one route, {RATE:g} requests a second at fixed times, in turn on kept and on new "
         "connections, and one request a second that takes a second (counted, left out of the percentiles). Steady is "
@@ -47,6 +50,7 @@ def measure(*, quick: bool) -> Finding:
         f"the start of the flow to its end, *moving* {AROUND:g} s before and after every movement of traffic. Rolling "
         "replaces one replica at a time, a second apart. Latency counts from when a request was due. Load, proxy, "
         "services and Fairlead share the machine.",
+        *tell_worst(dropped),
     )
     return Finding("b", TITLE, conditions, COLUMNS, rows, bars)
 

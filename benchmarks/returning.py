@@ -10,7 +10,7 @@ from benchmarks.house import TAKEN_BACK, House, house
 from benchmarks.measuring import median
 from benchmarks.rendering import percent, seconds
 from benchmarks.specifications import service, specification
-from benchmarks.visitors import Visit, visitors
+from benchmarks.visitors import Visit, tell_worst, visitors
 from deployments.domain.events import DeploymentEventKind
 
 TITLE = "Rollback"
@@ -30,19 +30,19 @@ class Return:
     """From the decision to the last one that was sent; below 0 where none was sent after the decision."""
     complete: float
     """From the decision to the end of the flow."""
-    dropped_by_good: int
 
 
 def measure(*, quick: bool) -> Finding:
     """One home, one environment; each bad release is another one, for a release that came back is quarantined."""
     repetitions = 2 if quick else 5
     with house() as home:
-        returns = come_back(home, repetitions)
+        returns, strangers = come_back(home, repetitions)
     conditions = (
         f"{RATE:g} requests a second on one route while a release goes out by blue-green whose pages fail and whose "
         "health check does not see it. The success criteria find it; the decision is the first event that says so, in "
         "database time. The last request is the last one *sent* by a visitor that the bad release answered. "
         f"{repetitions} bad releases.",
+        *tell_worst(strangers),
     )
     rows = [
         row("decision to the last request to the bad release", [each.last_request for each in returns], returns),
@@ -50,13 +50,13 @@ def measure(*, quick: bool) -> Finding:
     ]
     bars = [
         Bar("decision to the last new request to the bad release", max(e.last_request for e in returns), 1, "s"),
-        Bar("failures that the bad release did not cause", sum(e.dropped_by_good for e in returns), 0, "requests"),
+        Bar("failures that the bad release did not cause", len(strangers), 0, "requests"),
     ]
     return Finding("c", TITLE, conditions, COLUMNS, rows, bars)
 
 
-def come_back(home: House, repetitions: int) -> list[Return]:
-    """A good release, and under load one bad one after the other."""
+def come_back(home: House, repetitions: int) -> tuple[list[Return], list[Visit]]:
+    """A good release, and under load one bad one after the other; and the failures that none of these caused."""
     deployed = home.deploy(release(home, "good"))
     ended = []
     with visitors(deployed.routes["web"], rate=RATE) as load:
@@ -66,9 +66,8 @@ def come_back(home: House, repetitions: int) -> list[Return]:
             decided = min(e.at.timestamp() for e in home.events(back.id) if e.kind in DECIDED)
             ended.append((name, decided, back.ended))
         visits = load.leave()
-    strangers = sum(visit.is_dropped and not visit.told.startswith("release bad") for visit in visits)
-    returns = [returned(visits, name, decided, end) for name, decided, end in ended]
-    return [*returns[:-1], Return(returns[-1].exposed, returns[-1].last_request, returns[-1].complete, strangers)]
+    strangers = [visit for visit in visits if visit.is_dropped and not visit.told.startswith("release bad")]
+    return [returned(visits, name, decided, end) for name, decided, end in ended], strangers
 
 
 def returned(visits: list[Visit], name: str, decided: float, ended: float) -> Return:
@@ -76,7 +75,7 @@ def returned(visits: list[Visit], name: str, decided: float, ended: float) -> Re
     seen = [visit.sent for visit in visits if visit.told == f"release {name}" and visit.way != "slow"]
     if not seen:
         raise ValueError(f"no visitor saw the release {name}: nothing was measured")
-    return Return(max(seen) - min(seen), max(seen) - decided, ended - decided, 0)
+    return Return(max(seen) - min(seen), max(seen) - decided, ended - decided)
 
 
 def release(home: House, name: str) -> dict[str, Any]:

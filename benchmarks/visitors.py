@@ -77,3 +77,11 @@ def visitors(url: str, *, rate: float) -> Iterator[Visitors]:
 def between(visits: Sequence[Visit], spans: Sequence[tuple[float, float]]) -> list[Visit]:
     """Those that were due within one of the spans."""
     return [visit for visit in visits if any(began <= visit.due < ended for began, ended in spans)]
+
+
+def tell_worst(visits: Sequence[Visit], *, most: int = 5) -> list[str]:
+    """What became of the first requests that are in no good order, for people; nothing when all are."""
+    shown = [
+        f"{visit.way} {visit.status or 'no answer'} after {visit.seconds:.2f} s ({visit.told})" for visit in visits
+    ]
+    return [f"Dropped: {'; '.join(shown[:most])}{' and more' if len(shown) > most else ''}."] if shown else []
