@@ -21,7 +21,7 @@ def source_of(service: ServiceSpecification) -> dict[str, str]:
     found = service.source.model_dump(mode="json", by_alias=False)
     found["framework"] = service.framework.value
     if extra := found.pop("extra_requirements", None):
-        found["with"] = " ".join(extra)
+        found["with"] = "\n".join(extra)
     return {key: str(value) for key, value in found.items() if value}
 
 
