@@ -188,6 +188,7 @@ class _Client:
         if self._streams is not None:
             writer, self._streams = self._streams[1], None
             writer.transport.abort()
+            await asyncio.sleep(0)  # the transport closes its socket in the next round of the loop
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is not None and self._streams[0].at_eof():

@@ -51,9 +51,13 @@ class Backend:
         self._started.set()
         await self._done.wait()
         server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Twice: a connection that was just accepted has no task yet. A transport closes its socket in the next round.
+        for _ in range(2):
+            await asyncio.sleep(0)
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -65,7 +69,7 @@ class Backend:
                     pass
         finally:
             self._tasks.discard(task)
-            writer.close()
+            writer.transport.abort() if self._done.is_set() else writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
