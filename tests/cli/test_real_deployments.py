@@ -1,7 +1,6 @@
 """The whole road, for real: `fairlead` with nothing running before it, in one home that all tests here share.
 
-Version 1.0 runs in `staging` from the beginning and at the end of each test; one that changes what runs has an
-environment of its own.
+Version 1.0 runs in `staging` from the beginning and again at the end of each test.
 """
 
 from __future__ import annotations
@@ -41,28 +40,18 @@ def commands(first: tuple[Commands, Answer]) -> Commands:
     return first[0]
 
 
-def deploy(
-    commands: Commands, version: str = "1.0", environment: str = "staging", *words: str, **changes: Any
-) -> Answer:
+def deploy(commands: Commands, version: str = "1.0", *words: str, **changes: Any) -> Answer:
     """Write the site and the specification of a version, and deploy them."""
-    asked = specification(
-        service(version=version, **changes.pop("service", {})), target_environment=environment, **changes
-    )
     write_site(commands.directory, f"version {version}")
-    return commands.run("deploy", write(commands.directory, f"{environment}-{version}.json", asked), *words)
+    asked = specification(service(version=version, **changes))
+    return commands.run("deploy", write(commands.directory, f"{version}.json", asked), *words)
 
 
-def page(commands: Commands, environment: str = "staging") -> str:
+def page(commands: Commands) -> str:
     """What the service answers on its public route."""
-    found = commands.run("status", environment, "--json").document["environments"][0]
+    found = commands.run("status", "staging", "--json").document["environments"][0]
     with urllib.request.urlopen(found["services"][0]["url"], timeout=30) as answer:
         return str(answer.read().decode())
-
-
-def newest(commands: Commands, environment: str) -> dict[str, Any]:
-    """The newest deployment of an environment."""
-    found = commands.run("history", "--environment", environment, "--limit", "1", "--json").document
-    return dict(found["deployments"][0])
 
 
 def test_the_first_command_starts_what_it_needs_and_deploys(first: tuple[Commands, Answer]) -> None:
@@ -103,36 +92,30 @@ def test_what_was_deployed_is_told_by_every_verb_that_looks(commands: Commands) 
 def test_what_runs_already_is_planned_as_nothing_and_deployed_as_nothing(commands: Commands) -> None:
     write_site(commands.directory, "version 1.0")
 
-    planned = commands.run("plan", "staging-1.0.json", "--json")
-    again = deploy(commands, "1.0", "staging", "--json")
+    planned = commands.run("plan", "1.0.json", "--json")
+    again = deploy(commands, "1.0", "--json")
 
     assert planned.document["is_empty"] is True, planned.all
     assert (again.code, again.document["reason"]) == (0, "nothing_to_do"), again.all
 
 
 def test_a_rollback_returns_to_the_state_before_and_not_to_what_it_left(commands: Commands) -> None:
-    for version in ("1.0", "2.0"):
-        assert deploy(commands, version, "returning").code == 0
-    assert page(commands, "returning") == "version 2.0"
+    released = deploy(commands, "2.0")
+    assert (released.code, page(commands)) == (0, "version 2.0"), released.all
 
-    back = commands.run("rollback", "returning")
-    too_far = commands.run("rollback", "returning")
+    back = commands.run("rollback", "staging")
+    too_far = commands.run("rollback", "staging")
 
-    assert back.code == 0, back.all
-    assert page(commands, "returning") == "version 1.0"
+    assert (back.code, page(commands)) == (0, "version 1.0"), back.all
     assert too_far.code == 2, too_far.all
     assert "no earlier stable state" in too_far.err
-    second = commands.run("history", "--environment", "returning", "--json").document["deployments"][1]
-    named = commands.run("rollback", "returning", "--to", second["name"])
-    assert named.code == 0, named.all
-    assert page(commands, "returning") == "version 2.0"
 
 
 def test_a_release_that_never_works_comes_back_and_says_why(commands: Commands) -> None:
     ends = ["{python}", "-c", "import sys; sys.exit('no configuration')"]
 
-    answer = deploy(commands, "6.0", service={"run_command": ends})
-    planned = commands.run("plan", "staging-6.0.json", "--json")
+    answer = deploy(commands, "6.0", run_command=ends)
+    planned = commands.run("plan", "6.0.json", "--json")
 
     assert answer.code == 6, answer.all
     assert "rolled back" in answer.out
@@ -149,7 +132,8 @@ def test_cancelling_takes_back_and_says_so(commands: Commands, how: str) -> None
     process = commands.start("deploy", write(commands.directory, "stopped.json", asked))
     try:
         told = read_until(process, "watching the new releases")
-        deployment = newest(commands, "staging")["name"]
+        newest = commands.run("history", "--environment", "staging", "--limit", "1", "--json").document
+        deployment = newest["deployments"][0]["name"]
         if how == "cancel":
             cancelled = commands.run("cancel", deployment, "--reason", "wrong branch")
             assert cancelled.code == 0, cancelled.all
