@@ -1,15 +1,36 @@
-"""The same job as a plain sequential script: start one, wait until it accepts connections, start the next."""
+"""The same job as a plain sequential script: start one, wait until it accepts connections, start the next.
+
+`python -m benchmarks.sequential SOURCE COUNT SECONDS` prints how many seconds it took.
+"""
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from subprocess import PIPE
 
-LOOK = 0.01
+ROOT = Path(__file__).resolve().parents[1]
+LOOK = 0.02
 PATIENCE = 60.0
+
+
+def run_scripts(source: Path, counts: Sequence[int], *, seconds: float) -> list[float]:
+    """What the script takes for each count. All run at once, for they wait nearly all of the time."""
+    command = [sys.executable, "-m", "benchmarks.sequential", str(source)]
+    scripts = [subprocess.Popen([*command, str(n), f"{seconds:g}"], cwd=ROOT, stdout=PIPE) for n in counts]
+    try:
+        return [float(json.loads(script.communicate()[0])) for script in scripts]
+    finally:
+        for script in scripts:
+            script.terminate()
+        for script in scripts:
+            script.communicate()
 
 
 def start_one_after_another(source: Path, *, count: int, seconds: float) -> float:
@@ -47,3 +68,8 @@ def wait_for(port: int) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"nothing accepts connections on port {port}")
         time.sleep(LOOK)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    print(start_one_after_another(Path(sys.argv[1]), count=int(sys.argv[2]), seconds=float(sys.argv[3])))
