@@ -126,7 +126,9 @@ class PypiSource:
 
     def resolve(self, source: Mapping[str, str], base: Path) -> SourceLock:
         """Its digest is over the exact versions and hashes, and the Python they were resolved for."""
-        requirements = [require_requirement(text) for text in (source["requirement"], *source.get("with", "").splitlines())]
+        requirements = [
+            require_requirement(text) for text in (source["requirement"], *source.get("with", "").splitlines())
+        ]
         entries = self._packages.lock(requirements, what=" ".join(requirements))
         digest = hashlib.sha256("\n".join([PYTHON, *sorted(entries)]).encode()).hexdigest()
         return SourceLock(kind="pypi", digest=digest, entries=entries, reference=source["requirement"])
