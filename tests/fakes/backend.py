@@ -23,8 +23,8 @@ class Backend:
         self.served = 0
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -50,26 +50,32 @@ class Backend:
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._done.wait()
-        server.close()
-        # Twice: a connection that was just accepted has no task yet. A transport closes its socket in the next round.
-        for _ in range(2):
+        # Accept no more, and let what was accepted arrive: a server that is closed in between forgets to close it.
+        for listener in server.sockets:
+            self._loop.remove_reader(listener.fileno())
+        for _ in range(5):
             await asyncio.sleep(0)
-            for task in list(self._tasks):
+        server.close()
+        # A transport closes its socket in the next round.
+        for _ in range(2):
+            for task, writer in self._connections.items():
+                writer.transport.abort()
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)
+            await asyncio.gather(*self._connections, return_exceptions=True)
+            await asyncio.sleep(0)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve_connection(reader, writer))
+        self._connections[task] = writer
+        task.add_done_callback(self._connections.pop)
+
+    async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
                 while await self._answer(reader, writer):
                     pass
         finally:
-            self._tasks.discard(task)
-            writer.transport.abort() if self._done.is_set() else writer.close()
+            writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
