@@ -87,7 +87,7 @@ def deploy_here(order: Order, view: View) -> Ending:
         while flow.is_alive():
             flow.join(LOOK_SECONDS)
             watch.look(interrupts.count)
-        watch.look(interrupts.count)
+        watch.look(interrupts.count, is_last=True)
     return Ending(
         watch.final_record(), flow.error, was_interrupted=interrupts.count > 0, routes=watch.routes(order.specification)
     )
@@ -135,17 +135,17 @@ class Watch:
         self._has_asked = False
         self._complaint = ""
 
-    def look(self, interrupts: int) -> None:
+    def look(self, interrupts: int, *, is_last: bool = False) -> None:
         """Once: find the deployment, show what is new, obey signals. A fault here must not end what is watched."""
         try:
-            self._look(interrupts)
+            self._look(interrupts, is_last)
         except Exception as error:  # noqa: BLE001 - the flow goes on whoever watches
             told = f"progress cannot be shown: {type(error).__name__}: {error}"
             if told != self._complaint:
                 self._complaint = told
                 self._view.say(told)
 
-    def _look(self, interrupts: int) -> None:
+    def _look(self, interrupts: int, is_last: bool) -> None:
         if self._deployment is None and self._flow.flow_run:
             self._deployment = self._find(self._flow.flow_run)
         if interrupts > self._heard:
@@ -154,7 +154,7 @@ class Watch:
         if self._heard and not self._has_asked and self._deployment is not None:
             self._ask_to_cancel(self._deployment)
         if self._deployment is not None:
-            self._follower.look(self._deployment)
+            self._follower.look(self._deployment, is_last=is_last)
 
     def final_record(self) -> Deployment | None:
         """As it is recorded now; None when there is no record, or it cannot be read."""

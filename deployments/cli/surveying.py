@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from deployments.cli.output import Output, cell
 from deployments.cli.words import age, at
-from deployments.domain.errors import DeploymentError
+from deployments.domain.errors import DeploymentError, Unavailable
 from deployments.domain.ports import BackendState, InstanceReport, InstanceState, MeterReport, RouteDeclaration
 
 if TYPE_CHECKING:
@@ -246,9 +246,11 @@ def tell_control_plane(status: ControlPlaneStatus, output: Output) -> None:
         output.line(f"  Prefect: {status.prefect_url.removesuffix('/api')}")
 
 
-def tell_without_records(reports: Sequence[InstanceReport], output: Output) -> None:
+def tell_without_records(reports: Sequence[InstanceReport], away: Unavailable, output: Output) -> None:
     """What the data plane alone can say."""
-    output.line("The records cannot be read: PostgreSQL is not running. Start it with `fairlead up`.")
+    output.line(f"The records cannot be read: {cell(away.message)}")
+    if away.remedy:
+        output.line(f"  remedy: {away.remedy}")
     if not reports:
         output.line("The data plane runs no instances.")
         return

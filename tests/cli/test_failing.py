@@ -86,6 +86,16 @@ def test_a_database_that_is_away_is_unavailable(commands: Commands) -> None:
     assert "remedy:" in answer.err
 
 
+def test_status_says_why_the_records_cannot_be_read_and_what_the_data_plane_knows(commands: Commands) -> None:
+    url = f"postgresql://nobody@/none?host={commands.directory}"
+
+    answer = commands.run("status", variables={"FAIRLEAD_DATABASE_URL": url})
+
+    assert answer.code == 0, answer.all
+    assert "The records cannot be read: " in answer.out
+    assert "The data plane runs no instances." in answer.out
+
+
 def test_json_has_the_error_in_it(commands: Commands) -> None:
     url = f"postgresql://nobody@/none?host={commands.directory}"
 

@@ -134,6 +134,15 @@ def test_the_board_counts_the_steps_of_each_phase() -> None:
     ]
 
 
+def test_on_the_way_back_only_undo_steps_are_under_way_and_the_phases_stay_as_they_were() -> None:
+    found = board()
+    found.see_record(record(DeploymentStatus.ROLLING_BACK))
+    found.see_events([happened(K.STEP_UNDO_INTENDED, "undo:traffic:web")])
+
+    assert found.under_way == {"undo:traffic:web": "returning traffic of web"}
+    assert found.phases()[:3] == [("validation", "done"), ("preparation", "done"), ("deployment", "0/2")]
+
+
 def test_the_board_says_what_each_service_does_now() -> None:
     rows = board().services
 

@@ -59,6 +59,8 @@ class Board:
     done: set[str] = field(default_factory=set)
     under_way: dict[str, str] = field(default_factory=dict)
     """By key: what is being done, in words."""
+    reached: int = -1
+    """The furthest phase that was entered."""
     lost: int = 0
     """Requests that the meter knows it did not count."""
 
@@ -66,6 +68,9 @@ class Board:
         """Status, name and services."""
         self.title = f"{record.name} to {record.environment}"
         self.status, self.message = record.status.value, record.message
+        self.reached = max(self.reached, PHASE_OF_STATUS.get(self.status, -1))
+        if self.status not in PHASE_OF_STATUS:  # on the way back, or ended: nothing goes forward any more
+            self.under_way = {key: words for key, words in self.under_way.items() if key.startswith(UNDO)}
         for name, version in record.services:
             self.services.setdefault(name, ServiceRow(name, version))
 
@@ -88,7 +93,7 @@ class Board:
             if not isinstance(event, DeploymentEvent) or event.step is None:
                 continue
             words = step_words(event.step, is_done=event.kind in ENDED)
-            if event.kind in BEGUN:
+            if event.kind in BEGUN and (self.status in PHASE_OF_STATUS or event.step.startswith(UNDO)):
                 self.under_way[event.step] = words
             elif event.kind in ENDED:
                 self.done.add(event.step)
@@ -123,17 +128,16 @@ class Board:
 
     def phases(self) -> list[tuple[str, str]]:
         """Each phase with how far it is: `done`, `3/9`, or nothing."""
-        reached = PHASE_OF_STATUS.get(self.status, -1)
         shown = []
         for index, phase in enumerate(PHASES):
             keys = [key for key, (of, _) in self.steps.items() if of == phase]
             done = len(self.done.intersection(keys))
-            if reached > index or (keys and done == len(keys)):
+            if self.reached > index or (keys and done == len(keys)):
                 shown.append((phase, "done"))
-            elif keys and (done or reached == index):
+            elif keys and (done or self.reached == index):
                 shown.append((phase, f"{done}/{len(keys)}"))
             else:
-                shown.append((phase, "now" if reached == index else ""))
+                shown.append((phase, "now" if self.reached == index else ""))
         return shown
 
 

@@ -28,8 +28,12 @@ class Follower:
         self._has_plan = False
         self._traffic_at = 0.0
 
-    def look(self, deployment: str) -> None:
-        """Once. What is away now is looked at again next time: watching must not end what is watched."""
+    def look(self, deployment: str, *, is_last: bool = False) -> None:
+        """Once; the last look asks for the traffic too.
+
+        What is away now is looked at again next time: watching must not end what is watched.
+        """
+        self._traffic_at = 0.0 if is_last else self._traffic_at
         try:
             self._read(deployment)
         except DeploymentError as error:

@@ -6,8 +6,9 @@ from argparse import ArgumentParser, Namespace
 
 from deployments.cli.failing import OK, UNAVAILABLE
 from deployments.cli.output import Output
-from deployments.cli.reaching import control_plane, has_records, open_world, read_settings
+from deployments.cli.reaching import control_plane, read_settings, require_records
 from deployments.cli.verb import Verb, with_json
+from deployments.domain.errors import Unavailable
 
 
 def options(parser: ArgumentParser) -> None:
@@ -23,15 +24,24 @@ def run(asked: Namespace, output: Output) -> int:
     settings = read_settings()
     plane = control_plane(settings)
     control = plane.status()
-    if not has_records(settings, plane):
+    try:
+        world = require_records(settings, plane)
+    except Unavailable as away:
         found = surveying.survey_without_records(settings, asked.environment)
         if asked.json:
-            output.json({"home": settings.home, "control_plane": control, "records": None, "instances": found})
+            output.json(
+                {
+                    "home": settings.home,
+                    "control_plane": control,
+                    "records": None,
+                    "why": away.message,
+                    "instances": found,
+                }
+            )
         else:
             surveying.tell_control_plane(control, output)
-            surveying.tell_without_records(found, output)
+            surveying.tell_without_records(found, away, output)
         return UNAVAILABLE if asked.environment else OK
-    world = open_world(settings)
     surveys = surveying.survey(world, asked.environment)
     if asked.json:
         environments = [surveying.document(one) for one in surveys]
