@@ -30,7 +30,7 @@ Spans = list[tuple[float, float]]
 
 def measure(*, quick: bool) -> Finding:
     """One home; an environment for each strategy."""
-    steady, cutovers = (3.0, 1) if quick else (10.0, 3)
+    steady, cutovers = (3.0, 1) if quick else (10.0, 2)
     rows: list[tuple[str, ...]] = []
     bars = []
     dropped: list[Visit] = []
@@ -46,7 +46,7 @@ def measure(*, quick: bool) -> Finding:
     conditions = (
         f"{REPLICAS} replicas behind one route, {RATE:g} requests a second at fixed times, in turn on kept and on new "
         "connections, and one request a second that takes a second (counted, left out of the percentiles). Steady is "
-        f"{steady:g} s before the first cutover. Then {cutovers} new releases follow one another: *deploying* is from "
+        f"{steady:g} s before the first cutover. Then {cutovers} more releases follow: *deploying* is from "
         f"the start of the flow to its end, *moving* {AROUND:g} s before and after every movement of traffic. Rolling "
         "replaces one replica at a time, a second apart. Latency counts from when a request was due. Load, proxy, "
         "services and Fairlead share the machine.",

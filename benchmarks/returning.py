@@ -34,7 +34,7 @@ class Return:
 
 def measure(*, quick: bool) -> Finding:
     """One home, one environment; each bad release is another one, for a release that came back is quarantined."""
-    repetitions = 2 if quick else 5
+    repetitions = 1 if quick else 3
     with house() as home:
         returns, strangers = come_back(home, repetitions)
     conditions = (
