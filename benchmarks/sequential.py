@@ -30,7 +30,9 @@ def run_scripts(source: Path, counts: Sequence[int], *, seconds: float) -> list[
         for script in scripts:
             script.terminate()
         for script in scripts:
-            script.communicate()
+            script.wait()
+            if script.stdout:
+                script.stdout.close()
 
 
 def start_one_after_another(source: Path, *, count: int, seconds: float) -> float:
