@@ -72,6 +72,8 @@ class Run:
     began: dict[str, datetime] = field(default_factory=dict)
     """By service: when the first step of its rollout was intended."""
     interruption: Interruption = field(default_factory=Interruption)
+    returned_at: float | None = None
+    """On the monotonic clock: when the way back began to drain what it takes away."""
     is_past_cancelling: bool = False
     """True on the way back and after the point of no return: neither is interrupted by a command."""
 

@@ -182,3 +182,36 @@ def test_a_rollback_returns_to_what_was_locked_then_whatever_the_source_holds_no
     assert done is not None
     assert done.status is DeploymentStatus.COMPLETED
     assert stage.revision("api") == locked
+
+
+def test_a_bad_release_answers_what_it_has_begun_before_it_is_stopped(stage: Stage) -> None:
+    check = {"name": "front-page", "when": "at_step", "probe": {"kind": "command", "command": ["look"]}}
+    stage.deploy(specification(service("api", "1.0")))
+    stage.prober.sicken(("look",))
+    seen: list[int] = []
+    ensure_stopped = stage.supervisor.ensure_stopped
+
+    def stopped(instance: str, *, grace: timedelta, fence: int) -> None:
+        seen.append(stage.proxy.sessions.get(instance, 0))
+        ensure_stopped(instance, grace=grace, fence=fence)
+
+    stage.supervisor.ensure_stopped = stopped  # type: ignore[method-assign]
+    stage.proxy.sessions = Finishing({})
+
+    done = stage.deploy(specification(service("api", "2.0", checks=[check])))
+
+    assert done is not None
+    assert done.status is DeploymentStatus.ROLLED_BACK
+    assert seen == [0]
+
+
+class Finishing(dict[str, int]):
+    """Many requests in flight, one of which ends at each look."""
+
+    def __init__(self, found: dict[str, int]) -> None:
+        super().__init__(found)
+        self.left = 50
+
+    def get(self, key: str, default: int = 0) -> int:  # type: ignore[override]
+        self.left = max(0, self.left - 1)
+        return self.left

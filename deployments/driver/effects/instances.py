@@ -137,19 +137,19 @@ def attach_instance(action: AttachInstance, run: Run) -> dict[str, object]:
 
 def stop_instance(action: StopInstance, run: Run) -> dict[str, object]:
     """Drain to the deadline, then stop; its program stays in the record so that undo can start it again."""
-    drain(run, action.service, action.instance)
+    drain(run, action.service, action.instance, deadline=run.specification.rollback_procedures.drain)
     grace = run.specification.rollback_procedures.stop_grace
     run.world.supervisor.ensure_stopped(action.instance, grace=grace, fence=run.fence)
     return {"port": run.port_of(action.instance)}
 
 
-def drain(run: Run, service: str, instance: str) -> int:
-    """Wait until no request is in flight, at most for the drain time. Returns the requests that were left."""
+def drain(run: Run, service: str, instance: str, *, deadline: timedelta) -> int:
+    """Wait until no request is in flight, at most until the deadline. Returns the requests that were left."""
 
     def open_sessions() -> int:
         return sum(b.sessions for b in run.backends(service) if b.endpoint.instance == instance)
 
-    wait_until(run, lambda: open_sessions() == 0, run.specification.rollback_procedures.drain)
+    wait_until(run, lambda: open_sessions() == 0, deadline)
     return open_sessions()
 
 
@@ -163,7 +163,7 @@ def keep_warm(action: KeepWarm, run: Run) -> dict[str, object]:
 
 def retire_instance(action: RetireInstance, run: Run) -> dict[str, object]:
     """Drain to a deadline, stop, forget; what is gone stays gone."""
-    left = drain(run, action.service, action.instance)
+    left = drain(run, action.service, action.instance, deadline=run.specification.rollback_procedures.drain)
     remove_instance(run, action.service, action.instance)
     return {"cut": left}
 

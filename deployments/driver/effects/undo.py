@@ -11,7 +11,7 @@ from deployments.domain.codec import program_from_json
 from deployments.domain.entities import InstanceLife
 from deployments.domain.ports import Endpoint, ResourceRequest
 from deployments.domain.strategies.decision import even
-from deployments.driver.effects.instances import ask_until_healthy, remove_instance
+from deployments.driver.effects.instances import ask_until_healthy, drain, remove_instance
 from deployments.driver.effects.traffic import set_weights
 from deployments.driver.run import Run
 from deployments.driver.waiting import wait_until
@@ -71,7 +71,12 @@ def undo_handle(action: undo.UndoHandle, run: Run) -> dict[str, object]:
 
 
 def remove_new_instance(action: undo.RemoveInstance, run: Run) -> dict[str, object]:
-    """Detach and stop what this deployment started."""
+    """Let it answer what it has begun, then detach and stop it. All instances share one time to drain."""
+    now = run.world.clock.monotonic()
+    run.returned_at = now if run.returned_at is None else run.returned_at
+    spent = timedelta(seconds=now - run.returned_at)
+    left = max(timedelta(0), run.specification.rollback_procedures.drain - spent)
+    drain(run, action.service, action.instance, deadline=left)
     remove_instance(run, action.service, action.instance)
     return {}
 
