@@ -54,6 +54,7 @@ def main() -> None:
             update(wanted)
         else:
             create(wanted)
+        say("Ready: .venv/bin/fairlead doctor tells what this machine has.")
 
 
 def refuse_unsuitable_machine() -> None:

@@ -17,18 +17,27 @@ def target_before(environment: str, completed: Sequence[Deployment]) -> Deployme
     states = states_of(completed)
     if not states:
         raise Refused(f"Nothing was ever completed in {environment}.", remedy="Deploy to it first.")
-    if len(states) == 1:
-        raise Refused(
-            f"{environment} has no earlier stable state than {states[-1].name}.",
-            remedy=f"Name one with --to; `fairlead history --environment {environment}` lists them.",
-        )
-    return states[-2]
+    present = states[-1]
+    for earlier in reversed(states[:-1]):
+        if names_of(present) <= names_of(earlier):
+            return earlier
+    services = ", ".join(sorted(names_of(present)))
+    raise Refused(
+        f"{environment} has no stable state of {services} earlier than {present.name}.",
+        remedy=f"Name one with --to; `fairlead history --environment {environment}` lists them.",
+    )
+
+
+def names_of(one: Deployment) -> frozenset[str]:
+    """The services it brought about; others of the environment are not its own."""
+    return frozenset(name for name, _ in one.services)
 
 
 def states_of(completed: Sequence[Deployment]) -> list[Deployment]:
     """The states that lead to the present one, oldest first, each as the deployment that brought it about.
 
-    A deployment adds one, a rollback takes away those after its target; one that found nothing to do adds none.
+    A deployment adds one; one that found nothing to do adds none. A rollback takes away those after its target which
+    name a service of it, and its target is the present one again.
     """
     states: list[Deployment] = []
     same: dict[str, str] = {}
@@ -38,11 +47,18 @@ def states_of(completed: Sequence[Deployment]) -> list[Deployment]:
         if one.is_rollback:
             target = same.get(one.parent or "", one.parent)
             index = next((index for index, state in enumerate(states) if state.id == target), None)
-            states = [*states, one] if index is None else states[: index + 1]
+            states = [*states, one] if index is None else returned_to(states, index)
         elif one.reason is not Reason.NOTHING_TO_DO or not states:
             states.append(one)
         same[one.id] = states[-1].id
     return states
+
+
+def returned_to(states: list[Deployment], index: int) -> list[Deployment]:
+    """The states after a rollback to one of them."""
+    target = states[index]
+    apart = [state for state in states[index + 1 :] if not names_of(state) & names_of(target)]
+    return [*states[:index], *apart, target]
 
 
 def check_target(target: Deployment) -> Deployment:

@@ -114,7 +114,7 @@ def refuse_quarantined(plan: Plan, quarantined: Mapping[str, str]) -> None:
         if reason and change.kind is not ChangeKind.UNCHANGED:
             raise Quarantined(
                 f"{change.service} {change.version} (revision {change.revision}) was rolled back here: {reason}",
-                remedy="Change the service, or lift it: "
+                remedy="Change the service; or, where a check or a criterion was wrong and not the service, lift it: "
                 f"fairlead environment lift {plan.environment} {change.revision} --reason WHY.",
                 revision=change.revision,
             )

@@ -26,6 +26,7 @@ from deployments.domain.steps import Phase
 from deployments.domain.undo import ReturnTraffic, UndoStep, plan_undo
 from deployments.driver.effects.undo import UNDO_EFFECTS
 from deployments.driver.performing import perform
+from deployments.driver.reporting import report_of
 from deployments.driver.run import Run
 
 UNDO_DELAYS = tuple(timedelta(seconds=s) for s in (0.2, 0.5, 1, 2, 4, 8, 8, 8))
@@ -181,7 +182,9 @@ def drive_phase(run: Run, plan: Plan, phase: Phase) -> None:
 
 
 def end(run: Run, status: DeploymentStatus) -> DeploymentStatus:
-    """Nothing drives it any more: give the lease back."""
+    """Nothing drives it any more: keep the report of one that did not complete, and give the lease back."""
+    if status is not DeploymentStatus.COMPLETED and run.has_plan:
+        run.world.records.deployments.save_report(run.lease, run.deployment, report_of(run))
     run.world.records.leases.release(run.lease)
     return status
 

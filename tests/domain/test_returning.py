@@ -16,7 +16,12 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
 def completed(
-    name: str, *, reason: Reason = Reason.NONE, back_to: str | None = None, skip_deploy: bool = False
+    name: str,
+    *,
+    reason: Reason = Reason.NONE,
+    back_to: str | None = None,
+    skip_deploy: bool = False,
+    services: tuple[str, ...] = ("web",),
 ) -> Deployment:
     """One that was completed; `back_to` makes it a rollback."""
     return Deployment(
@@ -33,12 +38,14 @@ def completed(
         parent=back_to,
         is_rollback=back_to is not None,
         specification={"skip_deploy": skip_deploy},
+        services=tuple((service, "1.0") for service in services),
     )
 
 
 A, B, C = completed("a"), completed("b"), completed("c")
 NOTHING = completed("nothing", reason=Reason.NOTHING_TO_DO)
 BUILT = completed("built", skip_deploy=True)
+OTHER = completed("other", services=("other",))
 BACK_TO_A, BACK_TO_B = completed("x", back_to="a"), completed("y", back_to="b")
 
 
@@ -55,6 +62,10 @@ BACK_TO_A, BACK_TO_B = completed("x", back_to="a"), completed("y", back_to="b")
         ([A, B, C, BACK_TO_A, NOTHING], None),
         ([A, NOTHING, B, completed("z", back_to="nothing")], None),
         ([A, B, completed("z", back_to="long ago")], "b"),
+        ([A, OTHER, B], "a"),
+        ([A, B, OTHER], None),
+        ([A, OTHER, B, BACK_TO_A], None),
+        ([OTHER, A, B, BACK_TO_A, C], "a"),
         ([A], None),
         ([], None),
     ],
@@ -69,6 +80,10 @@ BACK_TO_A, BACK_TO_B = completed("x", back_to="a"), completed("y", back_to="b")
         "after a rollback over two, and nothing to do",
         "back to one that found nothing to do is back to what it found",
         "back to one that is not known any more",
+        "one that names other services is passed over",
+        "nothing earlier names the same services",
+        "a rollback leaves other services' states, and has nothing before it",
+        "another service's state stays through a rollback",
         "only one",
         "none",
     ],

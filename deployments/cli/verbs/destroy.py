@@ -23,18 +23,17 @@ def options(parser: ArgumentParser) -> None:
 
 
 def run(asked: Namespace, output: Output) -> int:
-    """Ask on a terminal; then stop, and say what was removed."""
+    """Ask on a terminal; then stop, and say what was removed. Raises Refused where nobody can be asked."""
     from deployments.cli import destroying
+    from deployments.domain.errors import Refused
 
     settings = read_settings()
-    if (
-        output.is_terminal
-        and not asked.yes
-        and not asked.json
-        and not confirmed(output, settings.home, asked.everything)
-    ):
-        output.complain("Nothing was removed.")
-        return CANCELLED
+    if not asked.yes:
+        if not output.is_terminal or asked.json:
+            raise Refused("Nothing was removed: there is nobody to ask.", remedy="Give --yes.")
+        if not confirmed(output, settings.home, asked.everything):
+            output.complain("Nothing was removed.")
+            return CANCELLED
     removed = destroying.destroy(settings, everything=asked.everything, force=asked.force)
     if asked.json:
         output.json({"home": settings.home, "removed": removed})
@@ -66,7 +65,7 @@ VERB = Verb(
     summary="stop everything, services and routes too",
     story="Stops the data plane (instances, proxy, meter) and the control plane of this home, and says what it "
     "removed. Services stop answering. Records, releases, logs and provisioned resources are kept unless "
-    "--everything is given, so that a later `deploy` or `rollback` finds them. On a terminal it asks first. "
+    "--everything is given, so that a later `deploy` or `rollback` finds them. On a terminal it asks first, elsewhere it wants --yes. "
     "While a deployment is under way it refuses.",
     examples=(
         ("fairlead destroy", "asks on a terminal"),

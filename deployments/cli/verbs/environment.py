@@ -47,7 +47,7 @@ def run(asked: Namespace, output: Output) -> int:
 def apply(asked: Namespace, output: Output) -> int:
     """Only who administers an environment changes its record; who makes one is its first administrator by the file."""
     from deployments.domain.environment import Permission
-    from deployments.domain.errors import SecurityError
+    from deployments.domain.errors import Refused, SecurityError
 
     outcome = read_environment_file(asked.file)
     record = outcome.require()
@@ -58,6 +58,11 @@ def apply(asked: Namespace, output: Output) -> int:
         raise SecurityError(
             f"{user()} may not change the record of {record.name}.",
             remedy=f"Ask one of its administrators: fairlead environment show {record.name}.",
+        )
+    if not any(Permission.ADMINISTER in grant.permissions for grant in record.grants):
+        raise Refused(
+            f"By this record nobody may administer {record.name}: it could never be changed again.",
+            remedy=f"Grant `administer` to somebody, for instance to {user()}.",
         )
     environments.put(record, by=user())
     change = "made" if present is None else "unchanged" if present == record else "changed"
@@ -101,7 +106,7 @@ def show(asked: Namespace, output: Output) -> int:
 def lift(asked: Namespace, output: Output) -> int:
     """Needs the permission to administer."""
     from deployments.domain.environment import Permission
-    from deployments.domain.errors import SecurityError
+    from deployments.domain.errors import Refused, SecurityError
 
     records = open_world(read_settings()).records
     if not records.environments.get(asked.name).permits(user(), Permission.ADMINISTER):
