@@ -68,6 +68,8 @@ def completed(record: Deployment) -> str:
     """What is different now."""
     if record.reason is Reason.NOTHING_TO_DO:
         return f"{record.environment} is as asked already; nothing was done."
+    if record.specification.get("skip_deploy"):
+        return f"{record.name}: the releases are built; nothing was deployed (skip_deploy)."
     took = duration(record.finished_at - record.created_at if record.finished_at else None)
     return f"{record.name} completed in {took}: {services_words(record.services)} in {record.environment}."
 

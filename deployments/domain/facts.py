@@ -46,6 +46,8 @@ class Facts:
     """By service: what serves now."""
     warm: Mapping[str, tuple[RunningRelease, ...]] = field(default_factory=dict)
     """By service: earlier releases whose instances still run without traffic."""
+    leftovers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By service: recorded instances that neither serve nor are warm: died, or left by a failed deployment."""
     routes: Mapping[str, int] = field(default_factory=dict)
     """By service: public ports declared at the proxy."""
     locks: Mapping[str, SourceLock] = field(default_factory=dict)

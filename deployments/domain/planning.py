@@ -207,15 +207,15 @@ class PlanBuilder:
             if change:
                 self.roll_out(change, waits)
             self.verify(name, waits, changed=change is not None)
-        web = tuple(c.service for c in changes if self.has_route(c))
         for change in changes if not self.is_rollback else ():
             if self.checks(change, When.AFTER_TRAFFIC):
                 action = RunChecks(change.service, When.AFTER_TRAFFIC, 0)
                 key = f"check:{change.service}:after_traffic"
                 self.baked.append(self.add(Phase.TESTING, key, action, service=change.service))
         seconds = self.specification.success_criteria.bake.total_seconds()
-        if web and seconds > 0 and not self.is_rollback:
-            self.baked.append(self.add(Phase.TESTING, "bake", Bake(web, seconds), after=list(self.baked)))
+        if seconds > 0 and not self.is_rollback:
+            bake = Bake(tuple(c.service for c in changes), seconds)
+            self.baked.append(self.add(Phase.TESTING, "bake", bake, after=list(self.baked)))
 
     def roll_out(self, change: ServiceChange, waits: Sequence[str]) -> None:
         """The stages of one service's strategy as steps."""
@@ -318,7 +318,8 @@ class PlanBuilder:
         name, phase = change.service, Phase.COMPLETION
         keep = self.specification.rollback_procedures.keep_previous_warm.total_seconds()
         gone = [e.instance for r in self.facts.warm.get(name, ()) for e in r.endpoints]
-        is_kept = keep > 0 and not self.is_rollback and not self.holds(change)
+        gone += self.facts.leftovers.get(name, ())
+        is_kept = keep > 0 and not self.is_rollback and not self.holds(change) and self.has_route(change)
         if not is_kept:
             gone += change.previous
         for instance in gone:

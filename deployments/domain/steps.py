@@ -189,7 +189,7 @@ class ReleaseTraffic(Action):
 
 @dataclass(frozen=True, slots=True)
 class Bake(Action):
-    """Judge the success criteria on the public routes with the old release warm."""
+    """Judge the success criteria on the public routes, and see every new instance alive, with the old release warm."""
 
     services: tuple[str, ...]
     seconds: float

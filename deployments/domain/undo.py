@@ -174,3 +174,13 @@ def in_wave_order(plan: Plan) -> list[ServiceChange]:
     """Changes by depth in the dependency graph."""
     by_service = {change.service: change for change in plan.changes}
     return [by_service[name] for wave in plan.waves for name in wave if name in by_service]
+
+
+def what_is_left(undo: tuple[UndoStep, ...], serving: set[str]) -> tuple[UndoStep, ...]:
+    """Of a way back that a later stable deployment has overtaken: its own instances go, all else is the later one's."""
+    return tuple(
+        step
+        for step in undo
+        if isinstance(step.action, UndoHandle)
+        or (isinstance(step.action, RemoveInstance) and step.action.instance not in serving)
+    )

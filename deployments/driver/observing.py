@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 from deployments.domain.entities import Instance, InstanceLife
@@ -53,7 +54,9 @@ def observe(
     alive = alive_instances(world, environment)
     instances = {i.id: i for i in records.instances.of_environment(environment)}
     current = records.stables.current(environment)
-    stable = {name: observed(release, alive) for name, release in current.items()}
+    serving = serving_instances(world, environment, set(current) & set(routes))
+    stable = {name: observed(release, alive, serving.get(name)) for name, release in current.items()}
+    warm = warm_releases(instances.values(), alive)
     digests = {release_of(s, locks[s.name]) for s in specification.services if s.name in locks}
     now = world.clock.now()
     return Facts(
@@ -62,7 +65,8 @@ def observe(
         machine=world.machine.observe(),
         environment=records.environments.find(environment),
         stable={name: release for name, release in stable.items() if release.endpoints},
-        warm=warm_releases(instances.values(), alive),
+        warm=warm,
+        leftovers=leftover_instances(instances.values(), [*stable.values(), *chain.from_iterable(warm.values())]),
         routes={name: route.port for name, route in routes.items()},
         locks=locks,
         built=frozenset(d for d in digests if world.builder.find(d)),
@@ -111,10 +115,34 @@ def alive_instances(world: World, environment: str) -> dict[str, int | None]:
     }
 
 
-def observed(stable: StableRelease, alive: dict[str, int | None]) -> RunningRelease:
-    """A stable release with only those of its instances that were seen running."""
+def observed(
+    stable: StableRelease, alive: dict[str, int | None], serving: frozenset[str] | None = None
+) -> RunningRelease:
+    """A stable release with only those of its instances that were seen running, and receiving traffic if it has any."""
     release = stable.as_running()
-    return replace(release, endpoints=tuple(e for e in release.endpoints if e.instance in alive))
+    endpoints = (e for e in release.endpoints if e.instance in alive and (serving is None or e.instance in serving))
+    return replace(release, endpoints=tuple(endpoints))
+
+
+def serving_instances(world: World, environment: str, services: Iterable[str]) -> dict[str, frozenset[str]]:
+    """By service, the instances with weight, as the proxy reports them; nothing while it is away."""
+    proxy = world.proxy(environment)
+    try:
+        return {
+            name: frozenset(b.endpoint.instance for b in proxy.backends(name) if b.weight) for name in sorted(services)
+        }
+    except Unavailable:
+        return {}
+
+
+def leftover_instances(recorded: Iterable[Instance], running: Iterable[RunningRelease]) -> dict[str, tuple[str, ...]]:
+    """Recorded instances that are part of no running release, by service."""
+    known = {endpoint.instance for release in running for endpoint in release.endpoints}
+    found: dict[str, tuple[str, ...]] = {}
+    for instance in recorded:
+        if instance.id not in known:
+            found[instance.service] = (*found.get(instance.service, ()), instance.id)
+    return found
 
 
 def names_in_use(world: World, specification: DeploymentSpecification, deployment: str | None) -> frozenset[str]:

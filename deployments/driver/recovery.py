@@ -7,6 +7,7 @@ forward, so that a way back that is cut short is taken up where it stopped by wh
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from deployments.domain.codec import undo_from_json, undo_to_json
@@ -23,7 +24,7 @@ from deployments.domain.failing import blames_revision, reason_of, status_of
 from deployments.domain.plan import Plan, ready_steps
 from deployments.domain.status import DeploymentStatus, Reason
 from deployments.domain.steps import Phase
-from deployments.domain.undo import ReturnTraffic, UndoStep, plan_undo
+from deployments.domain.undo import RestartPrevious, ReturnTraffic, UndoHandle, UndoStep, plan_undo, what_is_left
 from deployments.driver.effects.undo import UNDO_EFFECTS
 from deployments.driver.performing import perform
 from deployments.driver.reporting import report_of
@@ -54,17 +55,32 @@ def fail(run: Run, error: BaseException) -> DeploymentStatus:
     if not undo:
         records.advance(run.lease, run.deployment, status, reason=reason, message=message)
         return end(run, status)
-    if not run.specification.rollback_procedures.automatic:
-        records.advance(run.lease, run.deployment, status, reason=reason, message=message)
-        drive_undo(run, tuple(step for step in undo if isinstance(step.action, ReturnTraffic)))
-        return end(run, status)
     records.fail_and_plan_undo(
         run.lease, run.deployment, status=status, reason=reason, message=message, undo=undo_to_json(undo)
     )
-    return undo_all(run, undo, reason=reason, message=message)
+    return undo_as_asked(run, undo, reason=reason, message=message)
 
 
-def undo_all(run: Run, undo: tuple[UndoStep, ...], *, reason: Reason, message: str) -> DeploymentStatus:
+def undo_as_asked(run: Run, undo: tuple[UndoStep, ...], *, reason: Reason, message: str) -> DeploymentStatus:
+    """All of it; or, where the specification says so, the traffic at once and the rest when a person says."""
+    if run.specification.rollback_procedures.automatic:
+        return undo_all(run, undo, reason=reason, message=message)
+    traffic = tuple(step for step in undo if isinstance(step.action, ReturnTraffic | RestartPrevious | UndoHandle))
+    waiting = (
+        f"{message} Traffic is back on the old release; the rest waits for a person (rollback_procedures.automatic is "
+        f"false): fairlead rollback --resume {run.deployment}."
+    )
+    return undo_all(run, traffic, reason=reason, message=waiting, ends_in=DeploymentStatus.ROLLBACK_FAILED)
+
+
+def undo_all(
+    run: Run,
+    undo: tuple[UndoStep, ...],
+    *,
+    reason: Reason,
+    message: str,
+    ends_in: DeploymentStatus = DeploymentStatus.ROLLED_BACK,
+) -> DeploymentStatus:
     """Take every step back; ends in rolled_back, or in rollback_failed with what is left for a person."""
     records = run.world.records.deployments
     try:
@@ -88,8 +104,8 @@ def undo_all(run: Run, undo: tuple[UndoStep, ...], *, reason: Reason, message: s
                     deployment=run.deployment,
                     reason=message,
                 )
-    records.advance(run.lease, run.deployment, DeploymentStatus.ROLLED_BACK, reason=reason, message=message)
-    return end(run, DeploymentStatus.ROLLED_BACK)
+    records.advance(run.lease, run.deployment, ends_in, reason=reason, message=message)
+    return end(run, ends_in)
 
 
 def drive_undo(run: Run, undo: tuple[UndoStep, ...]) -> None:
@@ -139,6 +155,8 @@ def patiently(run: Run, once: Callable[[], None]) -> None:
             if delay is None:
                 raise
             run.world.clock.sleep(delay)
+            with suppress(Unavailable, StaleFence, HandleTripped):
+                run.proxy.ensure_running(fence=run.fence)
 
 
 def refence(run: Run) -> None:
@@ -195,7 +213,7 @@ def take_up(run: Run) -> DeploymentStatus:
     if record.status is DeploymentStatus.ROLLING_BACK:
         run.is_past_cancelling = True
         undo = undo_from_json(run.world.records.deployments.undo_plan(run.deployment))
-        return undo_all(run, undo, reason=record.reason, message=record.message)
+        return undo_as_asked(run, undo, reason=record.reason, message=record.message)
     if "stable" in run.receipts:
         return finish(run)
     return fail(run, lost(record.status))
@@ -207,6 +225,10 @@ def resume_undo(run: Run) -> DeploymentStatus:
     records = run.world.records.deployments
     record = records.get(run.deployment)
     undo = undo_from_json(records.undo_plan(run.deployment)) or plan_undo(run.plan, journal_of(run))
+    later = run.world.records.stables.last_deployment(run.environment)
+    if later is not None and records.get(later).created_at > record.created_at:
+        stable = run.world.records.stables.current(run.environment).values()
+        undo = what_is_left(undo, {endpoint.instance for release in stable for endpoint in release.endpoints})
     records.fail_and_plan_undo(
         run.lease,
         run.deployment,

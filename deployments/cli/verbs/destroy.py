@@ -65,7 +65,8 @@ VERB = Verb(
     summary="stop everything, services and routes too",
     story="Stops the data plane (instances, proxy, meter) and the control plane of this home, and says what it "
     "removed. Services stop answering. Records, releases, logs and provisioned resources are kept unless "
-    "--everything is given, so that a later `deploy` or `rollback` finds them. On a terminal it asks first, elsewhere it wants --yes. "
+    "--everything is given, so that a later `deploy` or `rollback` finds them. On a terminal it asks first, "
+    "elsewhere it wants --yes. "
     "While a deployment is under way it refuses.",
     examples=(
         ("fairlead destroy", "asks on a terminal"),

@@ -106,7 +106,7 @@ def show(asked: Namespace, output: Output) -> int:
 def lift(asked: Namespace, output: Output) -> int:
     """Needs the permission to administer."""
     from deployments.domain.environment import Permission
-    from deployments.domain.errors import Refused, SecurityError
+    from deployments.domain.errors import SecurityError
 
     records = open_world(read_settings()).records
     if not records.environments.get(asked.name).permits(user(), Permission.ADMINISTER):

@@ -11,6 +11,7 @@ from deployments.domain.steps import Bake, RunChecks, VerifyIntegration
 from deployments.domain.strategies.decision import Abort, Hold
 from deployments.domain.values import TestResult, Verdict, worst
 from deployments.driver.deciding import decide
+from deployments.driver.effects.instances import ensure_all_alive, restarts_of
 from deployments.driver.probing import probe_request
 from deployments.driver.run import Run
 
@@ -121,7 +122,10 @@ def verify_one(service: str, dependency: str, port: int, run: Run) -> str:
 def bake(action: Bake, run: Run) -> dict[str, object]:
     """Judge again and again until the bake time is over; the first bad verdict ends it at once."""
     clock, criteria = run.world.clock, run.specification.success_criteria
-    revisions = [(name, run.plan.change(name).revision) for name in action.services]
+    routed = {route.service for route in run.proxy.routes()}
+    web = [name for name in action.services if name in routed]
+    revisions = [(name, run.plan.change(name).revision) for name in web]
+    restarts = restarts_of(run, action.services)
     since = clock.now()
     end = clock.monotonic() + action.seconds
     while True:
@@ -130,7 +134,8 @@ def bake(action: Bake, run: Run) -> dict[str, object]:
         judgements = judge(run.meter.read(since=since), criteria, revisions)
         if any(j.verdict is Verdict.BAD for j in judgements):
             raise breach(judgements)
-        for name in action.services:
+        ensure_all_alive(run, action.services, restarts)
+        for name in web:
             ensure_instances_up(run, name)
         if is_over:
             break

@@ -6,6 +6,7 @@ from deployments.domain.errors import HandleTripped
 from deployments.domain.ports import Endpoint
 from deployments.domain.steps import DisarmHandle, MarkStable, PromoteRoutes, WriteReport
 from deployments.domain.strategies.decision import even
+from deployments.driver.effects.instances import ensure_all_alive, restarts_of
 from deployments.driver.effects.traffic import set_weights
 from deployments.driver.reporting import report_of
 from deployments.driver.run import Run
@@ -19,6 +20,7 @@ def mark_stable(action: MarkStable, run: Run) -> dict[str, object]:
     """
     if run.proxy.handle().has_fired:
         raise HandleTripped()
+    ensure_all_alive(run, action.services, restarts_of(run, action.services))
     releases = []
     for name in action.services:
         change, service = run.plan.change(name), run.service(name)

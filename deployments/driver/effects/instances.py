@@ -120,6 +120,19 @@ def ensure_alive(run: Run, instance: str, restarts: int) -> None:
         )
 
 
+def restarts_of(run: Run, services: tuple[str, ...]) -> dict[str, int]:
+    """How often the supervisor has started each new instance again so far."""
+    observe = run.world.supervisor.observe
+    return {instance: observe(instance).restarts for name in services for instance in run.plan.change(name).instances}
+
+
+def ensure_all_alive(run: Run, services: tuple[str, ...], restarts: dict[str, int]) -> None:
+    """Raise InstanceExited for the first new instance that has ended by itself; a release goes out with all of them."""
+    for name in services:
+        for instance in run.plan.change(name).instances:
+            ensure_alive(run, instance, restarts.get(instance, 0))
+
+
 def attach_instance(action: AttachInstance, run: Run) -> dict[str, object]:
     """Make it known without traffic, and wait until the proxy itself sees it up."""
     revision = run.plan.change(action.service).revision
