@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from deployments.domain.entities import InstanceLife
+from deployments.domain.ports import ProbeOutcome, ProbeRequest
 from deployments.domain.status import DeploymentStatus, Reason
+from deployments.driver.reconciling import resume_rollback
 from tests.driver.stage import Stage, service, specification
-from tests.fakes.prober import GOOD, UNMEASURED
+from tests.fakes.prober import BAD, GOOD, UNMEASURED
 
 STRATEGIES: dict[str, dict[str, Any]] = {
     "blue_green": {"kind": "blue_green"},
@@ -215,3 +217,105 @@ class Finishing(dict[str, int]):
     def get(self, key: str, default: int = 0) -> int:  # type: ignore[override]
         self.left = max(0, self.left - 1)
         return self.left
+
+
+AT_STEP = {"name": "front-page", "when": "at_step", "probe": {"kind": "command", "command": ["look"]}}
+
+
+def test_a_worker_that_ends_while_it_is_watched_is_taken_back(stage: Stage) -> None:
+    stage.prober.script(("look",), GOOD)
+    worker = service("jobs", "1.0", type="worker", health_checks=[])
+    stage.supervisor.exits_on_start("jobs")
+
+    done = stage.deploy(specification(service("api"), worker))
+
+    assert done is not None
+    assert (done.status, done.reason) == (DeploymentStatus.ROLLED_BACK, Reason.NEVER_HEALTHY)
+    assert stage.supervisor.running() == []
+
+
+def test_a_release_goes_out_with_all_of_its_instances(stage: Stage) -> None:
+    probe = stage.prober.probe
+
+    def kills_one(request: ProbeRequest) -> ProbeOutcome:
+        if request.command == ("look",):
+            stage.supervisor.crash(stage.supervisor.running()[-1])
+        return probe(request)
+
+    stage.prober.probe = kills_one  # type: ignore[method-assign]
+
+    done = stage.deploy(specification(service("api", "1.0", scaling={"replicas": 3}, checks=[AT_STEP])))
+
+    assert done is not None
+    assert done.status is DeploymentStatus.ROLLED_BACK
+    assert "ended by itself" in done.message
+
+
+def test_without_automatic_rollback_traffic_returns_and_the_rest_waits_for_a_person(
+    stage: Stage, strategy: dict[str, Any]
+) -> None:
+    stage.deploy(specification(two_replicas("1.0", strategy)))
+    before = stage.serving("api")
+    stage.prober.sicken(("look",))
+    bad = specification(two_replicas("2.0", strategy, checks=[AT_STEP]), rollback_procedures={"automatic": False})
+
+    done = stage.deploy(bad)
+
+    assert done is not None
+    assert done.status is DeploymentStatus.ROLLBACK_FAILED
+    assert f"fairlead rollback --resume {done.id}" in done.message
+    assert stage.serving("api").keys() == before.keys()
+    assert not stage.proxy.is_held("api")
+    assert resume_rollback(stage.world(), done.id) is DeploymentStatus.ROLLED_BACK
+    assert stage.supervisor.running() == sorted(before)
+
+
+def test_a_way_back_that_a_later_release_overtook_takes_no_traffic_from_it(stage: Stage) -> None:
+    stage.deploy(specification(service("api", "1.0")))
+    stage.prober.sicken(("look",))
+    bad = specification(service("api", "2.0", checks=[AT_STEP]), rollback_procedures={"automatic": False})
+    failed = stage.deploy(bad)
+    stage.deploy(specification(service("api", "3.0")))
+    serving = stage.serving("api")
+    assert failed is not None
+
+    status = resume_rollback(stage.world(), failed.id)
+
+    assert status is DeploymentStatus.ROLLED_BACK
+    assert stage.serving("api") == serving
+    assert set(serving) <= set(stage.supervisor.running())
+
+
+def test_instances_that_a_failed_deployment_left_go_with_the_next_release(stage: Stage) -> None:
+    stage.prober.sicken(("look",))
+    first = specification(service("api", "1.0"))
+    stage.deploy(first)
+    bad = specification(service("api", "2.0", checks=[AT_STEP]), rollback_procedures={"automatic": False})
+    stage.deploy(bad)
+    left = set(stage.supervisor.running()) - set(stage.serving("api"))
+
+    stage.deploy(specification(service("api", "3.0")))
+
+    assert left
+    assert not left & set(stage.supervisor.running())
+
+
+def test_a_proxy_that_died_and_came_back_is_armed_for_the_way_back(stage: Stage) -> None:
+    stage.deploy(specification(service("api", "1.0")))
+    before = stage.serving("api")
+    probe = stage.prober.probe
+
+    def kills_proxy(request: ProbeRequest) -> ProbeOutcome:
+        if request.command == ("look",):
+            stage.proxy.kill()
+            stage.proxy.restart()
+            return BAD
+        return probe(request)
+
+    stage.prober.probe = kills_proxy  # type: ignore[method-assign]
+
+    done = stage.deploy(specification(service("api", "2.0", checks=[AT_STEP])))
+
+    assert done is not None
+    assert done.status is DeploymentStatus.ROLLED_BACK
+    assert stage.serving("api") == before
