@@ -18,10 +18,12 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
 
 from deployments.adapters.control_plane.runs import ClaimedRuns
 from deployments.domain.errors import DeploymentError
@@ -37,6 +39,8 @@ from flows.worlds import world_of_this_process
 log = logging.getLogger("fairlead.runner")
 
 REGISTER_SECONDS = 15.0
+SURELY_OVER = timedelta(seconds=30)
+"""A run says itself how it ended within seconds of its deployment's end."""
 
 LATE_IMPORTS = (
     "anyio._backends._asyncio",
@@ -149,6 +153,7 @@ async def serve_pool(workshop: Workshop, options: argparse.Namespace) -> None:
             group.create_task(runner.work())
             if options.register:
                 group.create_task(keep_registered(client, options.pool))
+                group.create_task(keep_corrected(api))
 
 
 async def keep_registered(client: PrefectClient, pool: str) -> None:
@@ -163,6 +168,28 @@ async def keep_registered(client: PrefectClient, pool: str) -> None:
         except (DeploymentError, httpx.HTTPError) as error:
             log.warning("registering_postponed error=%r", error)
         await asyncio.sleep(REGISTER_SECONDS)
+
+
+async def keep_corrected(api: PoolApi) -> None:
+    """A run whose process was killed stays Running for Prefect when no worker had it; our record knows its end."""
+    while True:
+        try:
+            for flow_run_id in await api.running():
+                message = await asyncio.to_thread(end_on_record, str(flow_run_id))
+                if message is not None:
+                    await api.mark_crashed(flow_run_id, message)
+                    log.info("run_corrected flow_run=%s", flow_run_id)
+        except (DeploymentError, httpx.HTTPError, ObjectNotFound) as error:
+            log.warning("correcting_postponed error=%r", error)
+        await asyncio.sleep(REGISTER_SECONDS)
+
+
+def end_on_record(flow_run: str) -> str | None:
+    """How the run's deployment has ended, a while ago; None for a run that may still be at it, or has none."""
+    record = world_of_this_process().records.deployments.by_flow_run(flow_run)
+    if record is None or record.finished_at is None or datetime.now(UTC) - record.finished_at < SURELY_OVER:
+        return None
+    return f"Its process was lost. The deployment {record.name} was brought to its end without it: {record.status}."
 
 
 def environments_on_record() -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from deployments.domain.errors import CheckFailed, CriteriaBreached
+from deployments.domain.errors import CheckFailed, CriteriaBreached, ProxyUnavailable
 from deployments.domain.judge import Judgement, conclude, judge
 from deployments.domain.spec.checks import Check, HttpProbe, TcpProbe, When
 from deployments.domain.steps import Bake, RunChecks, VerifyIntegration
@@ -146,9 +146,15 @@ def bake(action: Bake, run: Run) -> dict[str, object]:
 
 
 def ensure_instances_up(run: Run, service: str) -> None:
-    """Raise CriteriaBreached when the new release has no instance left that the proxy sees up."""
+    """Raise CriteriaBreached when the new release has no instance left that the proxy sees up.
+
+    Raises ProxyUnavailable when the proxy was restarted, and with it the traffic returned: no fault of the release.
+    """
     change = run.plan.change(service)
-    up = {b.endpoint.instance for b in run.backends(service) if b.is_up}
+    backends = run.backends(service)
+    if not {b.endpoint.instance for b in backends}.intersection(change.instances):
+        raise ProxyUnavailable(f"The proxy has forgotten the new release of {service}: it was restarted meanwhile.")
+    up = {b.endpoint.instance for b in backends if b.is_up}
     if not up.intersection(change.instances):
         raise CriteriaBreached(f"{service}: no instance of the new release is up.", service=service)
 
