@@ -70,7 +70,7 @@ class RollbackProcedures(Part):
     """How this deployment comes back."""
 
     automatic: bool = True
-    """Undo by itself when it fails; if not, traffic returns at once and the rest waits for `fairlead rollback --resume`."""
+    """Undo by itself when it fails; if not, traffic returns at once and the rest waits for `rollback --resume`."""
     keep_previous_warm: Duration = timedelta(minutes=10)
     """How long the previous stable instances keep running after completion."""
     drain: Duration = timedelta(seconds=30)
