@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -151,7 +151,7 @@ class PlanBuilder:
     def __post_init__(self) -> None:
         self.steps: list[Step] = []
         self.by_name = {service.name: service for service in self.specification.services}
-        self.last: dict[str, str] = {}
+        self.last: dict[str, list[str]] = {}
         self.baked: list[str] = []
 
     def add(
@@ -200,13 +200,12 @@ class PlanBuilder:
         returning = tuple(c.service for c in changes if c.previous and self.has_route(c) and not self.holds(c))
         handle = self.add(Phase.DEPLOYMENT, "handle", ArmHandle(returning)) if returning else None
         for name in (name for wave in found_waves for name in wave):
-            waits = [self.last[needed] for needed in edges[name] if needed in self.last]
-            if handle:
-                waits.append(handle)
+            earlier = list(dict.fromkeys(key for needed in edges[name] for key in self.last.get(needed, ())))
+            waits = [*earlier, handle] if handle else earlier
             change = by_service.get(name)
-            if change:
-                self.roll_out(change, waits)
-            self.verify(name, waits, changed=change is not None)
+            # Whoever comes after a service that stays as it is waits for those before it.
+            self.last[name] = self.roll_out(change, waits) if change else earlier
+            self.verify(name, waits, by_service)
         for change in changes if not self.is_rollback else ():
             if self.checks(change, When.AFTER_TRAFFIC):
                 action = RunChecks(change.service, When.AFTER_TRAFFIC, 0)
@@ -217,8 +216,8 @@ class PlanBuilder:
             bake = Bake(tuple(c.service for c in changes), seconds)
             self.baked.append(self.add(Phase.TESTING, "bake", bake, after=list(self.baked)))
 
-    def roll_out(self, change: ServiceChange, waits: Sequence[str]) -> None:
-        """The stages of one service's strategy as steps."""
+    def roll_out(self, change: ServiceChange, waits: Sequence[str]) -> list[str]:
+        """The stages of one service's strategy as steps. Returns the keys that others wait for."""
         service = self.by_name[change.service]
         rules = STRATEGIES[service.deployment_strategy.kind]
         stages = rules.stages(service.deployment_strategy, new=change.instances, old=change.previous)
@@ -229,13 +228,13 @@ class PlanBuilder:
             before = self.stop_old(change, service, before)
         for stage in stages:
             attached = self.start_stage(change, stage, before)
-            before = [self.shift(change, stage, len(stages), attached)]
+            before = self.shift(change, stage, len(stages), attached)
         if rules.has_hold and change.previous and self.has_route(change):
             key = f"release:{change.service}"
             before = [
                 self.add(Phase.DEPLOYMENT, key, ReleaseTraffic(change.service), after=before, service=change.service)
             ]
-        self.last[change.service] = before[0]
+        return before
 
     def stop_old(self, change: ServiceChange, service: ServiceSpecification, before: list[str]) -> list[str]:
         """Hold the requests, then stop every old instance (recreate)."""
@@ -272,27 +271,27 @@ class PlanBuilder:
             ready = [self.add(Phase.DEPLOYMENT, f"check:{name}:before_traffic", action, after=ready, service=name)]
         return ready
 
-    def shift(self, change: ServiceChange, stage: Stage, stages: int, after: Sequence[str]) -> str:
-        """Move the stage's traffic, then ask the checks of the step. Returns the key that others wait for."""
+    def shift(self, change: ServiceChange, stage: Stage, stages: int, after: list[str]) -> list[str]:
+        """Move the stage's traffic, then ask the checks of the step. Returns the keys that others wait for."""
         name = change.service
         if not self.has_route(change):
-            return after[-1]
+            return after
         moving = ShiftTraffic(name, stage.index, stages, dict(stage.weights), stage.pause.total_seconds())
         key = self.add(Phase.DEPLOYMENT, f"shift:{name}:{stage.index}", moving, after=after, service=name)
         if not self.is_rollback and self.checks(change, When.AT_STEP):
             action = RunChecks(name, When.AT_STEP, stage.index)
             key = self.add(Phase.DEPLOYMENT, f"check:{name}:at_step:{stage.index}", action, after=[key], service=name)
-        return key
+        return [key]
 
-    def verify(self, name: str, waits: Sequence[str], *, changed: bool) -> None:
+    def verify(self, name: str, waits: Sequence[str], changed: Mapping[str, ServiceChange]) -> None:
         """See that dependencies answer where this service asks for them: all of one that changed, else the changed."""
         needed = tuple(
             dependency
             for dependency in self.by_name[name].dependencies
-            if (changed or dependency in self.last) and self.by_name[dependency].type is ServiceType.WEB
+            if (name in changed or dependency in changed) and self.by_name[dependency].type is ServiceType.WEB
         )
         if needed:
-            after = [self.last[name]] if name in self.last else list(waits)
+            after = self.last[name] if name in changed else waits
             self.add(Phase.DEPLOYMENT, f"verify:{name}", VerifyIntegration(name, needed), after=after, service=name)
 
     def complete(self, changes: Sequence[ServiceChange]) -> None:
