@@ -65,7 +65,7 @@ class HealthCheck(Part):
 
     probe: Probe = TcpProbe()
     """What is asked."""
-    interval: PositiveDuration = timedelta(milliseconds=100)
+    interval: PositiveDuration = timedelta(milliseconds=50)
     """Between two attempts."""
     timeout: PositiveDuration = timedelta(seconds=2)
     """How long one answer may take."""
