@@ -16,6 +16,10 @@ from pathlib import Path
 
 import pytest
 
+# A shell that starts the tests in the background makes them ignore these, and every process that they start would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 pytest_plugins = ["tests.fakes.database", "tests.fakes.prefect_server"]
 
 # Short, because the path of a Unix socket ends at 107 bytes and the checkout's own path may be long.

@@ -108,7 +108,7 @@ def test_a_rollback_returns_to_the_state_before_and_not_to_what_it_left(commands
 
     assert (back.code, page(commands)) == (0, "version 1.0"), back.all
     assert too_far.code == 2, too_far.all
-    assert "no earlier stable state" in too_far.err
+    assert "has no stable state of web earlier than" in too_far.err
 
 
 def test_a_release_that_never_works_comes_back_and_says_why(commands: Commands) -> None:
