@@ -30,7 +30,7 @@ check: wheelhouse  ## Format, lint, types, floors, security, and the fast tests 
 	@$(python) -m bandit --quiet --recursive --configfile pyproject.toml $(ours) tools
 	@$(python) -m pytest --cov --cov-report=term $(addprefix --ignore=,$(thorough))
 
-faults: wheelhouse  ## Kill the controller before and after everything it writes (about half an hour)
+faults: wheelhouse  ## Kill the controller before and after everything it writes
 	@$(python) -m pytest -m faults tests/driver
 
 bench: wheelhouse  ## Measure, side by side, what the design promises
