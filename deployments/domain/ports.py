@@ -177,6 +177,9 @@ class Supervisor(Protocol):
     def observe_all(self, project_environment: str) -> Sequence[InstanceReport]:
         """Every instance of one environment that has not been stopped."""
 
+    def highest_fence(self, project_environment: str) -> int:
+        """The highest fence ever seen for the environment, from disk; 0 for a new one, or when it cannot be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceLock:

@@ -172,6 +172,15 @@ def test_fences_of_environments_are_apart(supervisor: Supervisor) -> None:
     assert supervisor.observe("api-2").state is InstanceState.RUNNING
 
 
+def test_the_highest_fence_is_that_of_the_newest_writer_of_the_environment(supervisor: Supervisor) -> None:
+    assert supervisor.highest_fence(production()) == 0
+    supervisor.ensure_started(program(), fence=5)
+    with pytest.raises(StaleFence):
+        supervisor.ensure_stopped("api-1", grace=GRACE, fence=4)
+    assert supervisor.highest_fence(production()) == 5
+    assert supervisor.highest_fence(staging()) == 0
+
+
 def test_an_empty_command_is_refused(supervisor: Supervisor) -> None:
     with pytest.raises(Refused):
         supervisor.ensure_started(program(command=()), fence=1)

@@ -51,7 +51,7 @@ class DataPlane(ProcessHost):
         return tuple(report for report in reports if report.project_environment == project_environment)
 
     def highest_fence(self, project_environment: str) -> int:
-        """The highest fence ever seen, from disk; 0 for a new environment."""
+        """The highest fence ever seen, from disk; 0 for a new environment, or when it cannot be read."""
         return Fences(self._state_directory).highest(project_environment)
 
 

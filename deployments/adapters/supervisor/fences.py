@@ -17,10 +17,14 @@ class Fences:
         self._directory = state_directory / "fences"
 
     def highest(self, project_environment: str) -> int:
-        """The highest fence seen; 0 for a new environment."""
+        """The highest fence seen; 0 for a new environment.
+
+        Also 0 when the file cannot be read, as after a disk lost it: a lease takes the highest of the store's fence, the
+        proxy's and this one, so one that is lost is made up for by the others, and no person has to mend it.
+        """
         try:
-            return int(self._path(project_environment).read_text(encoding="ascii"))
-        except FileNotFoundError:
+            return int(self._path(project_environment).read_bytes())
+        except (FileNotFoundError, ValueError):
             return 0
 
     def admit(self, project_environment: str, fence: int) -> None:
