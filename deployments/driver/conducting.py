@@ -13,11 +13,12 @@ from deployments.domain.facts import Principal
 from deployments.domain.failing import reason_of, status_of
 from deployments.domain.reading.specification import parse_specification
 from deployments.domain.spec.specification import DeploymentSpecification
-from deployments.domain.status import DeploymentStatus, Reason
+from deployments.domain.status import DeploymentStatus
+from deployments.driver.forward import complete, enter
 from deployments.driver.keeping import LeaseKeeper
 from deployments.driver.opening import Request, open_deployment, owner_name, resume
 from deployments.driver.queueing import wait_for_lease
-from deployments.driver.recovery import end, fail
+from deployments.driver.recovery import fail
 from deployments.driver.run import Run
 from deployments.driver.world import World
 
@@ -94,19 +95,11 @@ class Conductor:
 
     def enter(self, run: Run, status: DeploymentStatus) -> None:
         """Advance to a state on the way forward; one that was passed already (a resumed run) is skipped."""
-        run.interruption.check()
-        deployments = self.world.records.deployments
-        present = deployments.get(run.deployment).status
-        if ORDER.index(present) < ORDER.index(status):
-            if present is DeploymentStatus.PENDING:
-                deployments.advance(run.lease, run.deployment, DeploymentStatus.QUEUED)
-            deployments.advance(run.lease, run.deployment, status)
+        enter(run, status)
 
     def complete(self, run: Run) -> None:
         """Everything is done: the end, with the lease given back."""
-        reason = Reason.NOTHING_TO_DO if run.plan.is_empty else Reason.NONE
-        self.world.records.deployments.advance(run.lease, run.deployment, DeploymentStatus.COMPLETED, reason=reason)
-        end(run, DeploymentStatus.COMPLETED)
+        complete(run)
 
     def fail(self, run: Run, error: BaseException) -> DeploymentStatus:
         """Take back what was touched. A run that lost its lease says so and leaves it to whoever holds it."""
@@ -127,22 +120,6 @@ class Conductor:
         """What the flow returns."""
         record = self.world.records.deployments.get(run.deployment)
         return {"deployment": record.id, "name": record.name, "status": record.status.value}
-
-
-S = DeploymentStatus
-ORDER = (
-    S.PENDING,
-    S.QUEUED,
-    S.VALIDATING,
-    S.AWAITING_APPROVAL,
-    S.PREPARING,
-    S.PROVISIONING,
-    S.DEPLOYING,
-    S.PAUSED,
-    S.TESTING,
-    S.MONITORING,
-    S.COMPLETED,
-)
 
 
 def operating_system_user() -> Principal:

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 from deployments.domain.entities import Deployment, InstanceLife
 from deployments.domain.errors import Conflict, DeploymentError, LeaseHeld, LeaseLost, Refused, Unavailable
 from deployments.domain.status import DeploymentStatus
 from deployments.driver.keeping import LeaseKeeper
 from deployments.driver.opening import owner_name, resume, take_lease
-from deployments.driver.recovery import resume_undo, take_up
+from deployments.driver.recovery import RETURNED, resume_undo, take_up
 from deployments.driver.world import World
 
 log = logging.getLogger("fairlead.reconciler")
+AT_ONCE = 8
+"""Environments that are looked after at the same time."""
 
 
 def reconcile_all(world: World) -> list[str]:
-    """One round over every environment; returns a line for each thing done. What is away now is tried next round."""
-    done = []
-    for environment in [record.name for record in world.records.environments.all()]:
-        try:
-            done += reconcile_environment(world, environment)
-            done += retire_due(world, environment)
-        except (Conflict, Unavailable) as error:
-            log.warning("reconcile_postponed", extra={"environment": environment, "cause": str(error)})
+    """One round over every environment, side by side; returns a line for each thing done.
+
+    An environment whose way back takes its time keeps no other waiting. What is away now is tried in the next round.
+    """
+    names = [record.name for record in world.records.environments.all()]
+    if not names:
+        return []
+    with ThreadPoolExecutor(min(len(names), AT_ONCE), thread_name_prefix="reconcile") as pool:
+        return list(chain.from_iterable(pool.map(lambda name: reconcile_one(world, name), names)))
+
+
+def reconcile_one(world: World, environment: str) -> list[str]:
+    """Everything that one environment is due."""
+    done: list[str] = []
+    try:
+        done += reconcile_environment(world, environment)
+        done += retire_due(world, environment)
+    except (Conflict, Unavailable) as error:
+        log.warning("reconcile_postponed", extra={"environment": environment, "cause": str(error)})
     return done
 
 
@@ -49,9 +64,10 @@ def take_over(world: World, record: Deployment) -> DeploymentStatus:
     """Take the lease with a higher fence, record why, and drive it on or back."""
     lease = take_lease(world, record.environment, owner_name())
     run = resume(world, world.records.deployments.get(record.id), lease)
-    world.records.deployments.note(
-        lease, record.id, "TakenOver", f"Nobody drove it: its lease had expired while it was {record.status}."
-    )
+    note = world.records.deployments.note
+    note(lease, record.id, "TakenOver", f"Nobody drove it: its lease had expired while it was {record.status}.")
+    if run.proxy.handle().has_fired:
+        note(lease, record.id, "TrafficReturned", RETURNED)
     with LeaseKeeper(run):
         return take_up(run)
 

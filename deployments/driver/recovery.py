@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from deployments.domain.codec import undo_from_json, undo_to_json
 from deployments.domain.errors import (
+    Cancelled,
     ControllerLost,
     DeploymentError,
     HandleTripped,
@@ -20,18 +21,24 @@ from deployments.domain.errors import (
     Unavailable,
     UndoFailed,
 )
+from deployments.domain.events import DeploymentEventKind
 from deployments.domain.failing import blames_revision, reason_of, status_of
-from deployments.domain.plan import Plan, ready_steps
+from deployments.domain.spec.specification import OnControllerLost
 from deployments.domain.status import DeploymentStatus, Reason
 from deployments.domain.steps import Phase
 from deployments.domain.undo import RestartPrevious, ReturnTraffic, UndoHandle, UndoStep, plan_undo, what_is_left
 from deployments.driver.effects.undo import UNDO_EFFECTS
-from deployments.driver.performing import perform
-from deployments.driver.reporting import report_of
+from deployments.driver.ending import end
+from deployments.driver.forward import drive_phase, go_forward
 from deployments.driver.run import Run
 
 UNDO_DELAYS = tuple(timedelta(seconds=s) for s in (0.2, 0.5, 1, 2, 4, 8, 8, 8))
 """An undo is repeated through a minute of something being away."""
+
+
+RETURNED = "The dead man's handle had returned the traffic."
+MOST_RESUMPTIONS = 3
+"""Controllers that a deployment may lose and still go on."""
 
 
 def fail(run: Run, error: BaseException) -> DeploymentStatus:
@@ -43,7 +50,7 @@ def fail(run: Run, error: BaseException) -> DeploymentStatus:
         raise error
     run.is_past_cancelling = True
     run.interruption.clear()
-    if "stable" in run.receipts:
+    if is_past_return(run):
         return finish(run)
     if isinstance(error, HandleTripped | StaleFence):
         refence(run)
@@ -165,9 +172,7 @@ def refence(run: Run) -> None:
     run.lease = leases.refence(run.lease, minimum_fence=proxy.highest_fence())
     proxy.ensure_running(fence=run.lease.fence)
     proxy.disarm_handle(fence=run.lease.fence)
-    run.world.records.deployments.note(
-        run.lease, run.deployment, "TrafficReturned", "The dead man's handle had returned the traffic."
-    )
+    run.world.records.deployments.note(run.lease, run.deployment, "TrafficReturned", RETURNED)
 
 
 def journal_of(run: Run) -> dict[str, dict[str, object] | None]:
@@ -176,6 +181,11 @@ def journal_of(run: Run) -> dict[str, dict[str, object] | None]:
         entry.key: dict(entry.values) if entry.is_done else None
         for entry in run.world.records.journal.entries(run.deployment)
     }
+
+
+def is_past_return(run: Run) -> bool:
+    """Whether its releases are stable: the record says so even where its controller died before the receipt."""
+    return "stable" in run.receipts or bool(run.world.records.stables.of_deployment(run.deployment))
 
 
 def finish(run: Run) -> DeploymentStatus:
@@ -189,24 +199,6 @@ def finish(run: Run) -> DeploymentStatus:
     return end(run, DeploymentStatus.COMPLETED)
 
 
-def drive_phase(run: Run, plan: Plan, phase: Phase) -> None:
-    """The steps of a phase one after the other, in an order that the plan allows."""
-    steps = plan.of_phase(phase)
-    done = {step.key for step in steps if step.key in run.receipts}
-    while ready := ready_steps(steps, done, done):
-        for step in ready:
-            perform(run, step)
-            done.add(step.key)
-
-
-def end(run: Run, status: DeploymentStatus) -> DeploymentStatus:
-    """Nothing drives it any more: keep the report of one that did not complete, and give the lease back."""
-    if status is not DeploymentStatus.COMPLETED and run.has_plan:
-        run.world.records.deployments.save_report(run.lease, run.deployment, report_of(run))
-    run.world.records.leases.release(run.lease)
-    return status
-
-
 def take_up(run: Run) -> DeploymentStatus:
     """Drive a deployment that somebody else left: on, or back, as its record and its specification say."""
     record = run.world.records.deployments.get(run.deployment)
@@ -214,9 +206,38 @@ def take_up(run: Run) -> DeploymentStatus:
         run.is_past_cancelling = True
         undo = undo_from_json(run.world.records.deployments.undo_plan(run.deployment))
         return undo_as_asked(run, undo, reason=record.reason, message=record.message)
-    if "stable" in run.receipts:
+    if is_past_return(run):
         return finish(run)
+    command = run.world.records.commands.pending(run.deployment)
+    if command is not None:
+        return fail(run, Cancelled(f"{command.by} asked to {command.kind}.", by=command.by))
+    if goes_on(run):
+        return resume_forward(run)
     return fail(run, lost(record.status))
+
+
+def goes_on(run: Run) -> bool:
+    """Whether the specification wants a lost deployment to go on, and nothing speaks against it.
+
+    Traffic that the dead man's handle returned is not moved a second time, and a deployment that lost several
+    controllers may be what they die of: both come back.
+    """
+    wants = run.specification.emergency_procedures.on_controller_lost is OnControllerLost.RESUME
+    if not wants or run.proxy.handle().has_fired:
+        return False
+    told = run.world.records.events.timeline(deployment=run.deployment)
+    return sum(event.kind is DeploymentEventKind.TAKEN_OVER for event in told) <= MOST_RESUMPTIONS
+
+
+def resume_forward(run: Run) -> DeploymentStatus:
+    """From where the journal stands; what fails on the way is taken back as ever."""
+    try:
+        go_forward(run)
+    except LeaseLost:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever ends it, as in the flow
+        return fail(run, error)
+    return DeploymentStatus.COMPLETED
 
 
 def resume_undo(run: Run) -> DeploymentStatus:

@@ -14,13 +14,10 @@ from sqlalchemy import create_engine, text
 from deployments.domain.entities import Deployment
 from deployments.domain.revisions import release_of, revision_of
 from deployments.domain.spec.specification import DeploymentSpecification
-from deployments.domain.status import DeploymentStatus
-from deployments.domain.steps import Phase
 from deployments.driver.conducting import Conductor
 from deployments.driver.effects.preparation import source_of
-from deployments.driver.planning import judge_rules, make_plan, refuse
+from deployments.driver.forward import go_forward
 from deployments.driver.reconciling import reconcile_environment
-from deployments.driver.recovery import drive_phase
 from deployments.driver.run import Run
 from deployments.driver.world import SystemClock, World
 from deployments.store.records import Records
@@ -171,7 +168,7 @@ class Stage:
         try:
             with self.held(specification, self.world(reaper), **asked) as (conductor, run):
                 try:
-                    go_forward(conductor, run)
+                    go_forward(run)
                 except Exception as error:  # noqa: BLE001 - whatever ends it, as in the flow
                     conductor.fail(run, error)
                 return self.records.deployments.get(run.deployment)
@@ -207,24 +204,6 @@ class Stage:
     def revision(self, service: str) -> set[str]:
         """The revisions that have traffic."""
         return {b.endpoint.revision for b in self.proxy.backends(service) if b.weight}
-
-
-def go_forward(conductor: Conductor, run: Run) -> None:
-    """The order of the flow, without Prefect."""
-    conductor.enter(run, DeploymentStatus.VALIDATING)
-    make_plan(run)
-    refuse(run, judge_rules(run))
-    conductor.enter(run, DeploymentStatus.PREPARING)
-    conductor.enter(run, DeploymentStatus.PROVISIONING)
-    drive_phase(run, run.plan, Phase.PREPARATION)
-    if not run.plan.is_empty and not run.specification.skip_deploy:
-        conductor.enter(run, DeploymentStatus.DEPLOYING)
-        drive_phase(run, run.plan, Phase.DEPLOYMENT)
-        conductor.enter(run, DeploymentStatus.TESTING)
-        conductor.enter(run, DeploymentStatus.MONITORING)
-        drive_phase(run, run.plan, Phase.TESTING)
-        drive_phase(run, run.plan, Phase.COMPLETION)
-    conductor.complete(run)
 
 
 def service(name: str, version: str = "1.0", **fields: Any) -> dict[str, Any]:

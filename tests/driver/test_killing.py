@@ -68,6 +68,8 @@ class Case:
         serving = {name: stage.revision(name) for name in routes}
         is_complete = record.status is DeploymentStatus.COMPLETED and ("api", "2.0") in record.services
         assert serving == (new if is_complete else before), record
+        stable = {name: {release.revision} for name, release in stage.records.stables.current("production").items()}
+        assert stable == serving, record
         assert not any(stage.proxy.is_held(name) for name in routes)
         assert not stage.proxy.handle().is_armed
         assert stage.records.leases.holder("production") is None

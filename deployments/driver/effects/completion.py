@@ -16,8 +16,11 @@ from deployments.store.stables import StableRelease
 def mark_stable(action: MarkStable, run: Run) -> dict[str, object]:
     """Record all new releases as stable in one transaction.
 
-    The handle is read first: one that fired has given the traffic back, and then nothing is stable.
+    The handle is read first: one that fired has given the traffic back, and then nothing is stable. What the record
+    says already, from before a receipt was lost, stays: there is no return from it.
     """
+    if run.world.records.stables.of_deployment(run.deployment):
+        return {"services": list(action.services)}
     if run.proxy.handle().has_fired:
         raise HandleTripped()
     ensure_all_alive(run, action.services, restarts_of(run, action.services))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from deployments.domain.entities import Release, Resource, Route
 from deployments.domain.ports import BuildRequest, ResourceRequest, RouteDeclaration
 from deployments.domain.programs import files_for
@@ -58,7 +60,7 @@ def build_release(action: BuildRelease, run: Run) -> dict[str, object]:
 
 
 def provision_resource(action: ProvisionResource, run: Run) -> dict[str, object]:
-    """Make it unless it is there; `created` says whether undo may remove it."""
+    """Make it unless it is there; the plan says whether undo may remove it."""
     request = ResourceRequest(action.key, action.resource, action.name, run.environment)
     made = run.world.provisioner.ensure(request)
     known = Resource(
@@ -74,7 +76,7 @@ def provision_resource(action: ProvisionResource, run: Run) -> dict[str, object]
     value = next(iter(made.values.values()), "")
     for name in ("path", "url", "port"):
         value = made.values.get(name, value)
-    return {"value": value, "values": dict(made.values), "created": not action.existed}
+    return {"value": value, "values": dict(made.values)}
 
 
 def remove_temporary(action: RemoveTemporary, run: Run) -> dict[str, object]:
@@ -85,29 +87,35 @@ def remove_temporary(action: RemoveTemporary, run: Run) -> dict[str, object]:
 
 
 def declare_routes(action: DeclareRoutes, run: Run) -> dict[str, object]:
-    """Add the routes that are missing in one reload; ports are reserved by name, so that asking again finds them."""
+    """Have the routes declared in one reload; ports are reserved by name, so that asking again finds them.
+
+    All are named, also those that the file has already: a controller that died before the reload leaves a file that
+    the proxy does not serve, and only the proxy knows.
+    """
     present = {route.service: route for route in run.proxy.routes()}
-    wanted, added = [], {}
-    for service, port in action.ports.items():
-        known = present.get(service)
-        if known and port in (0, known.port):
-            continue
-        free = run.world.provisioner.free_port
-        public = port or free(f"{run.environment}.{service}.route")
-        preview = known.preview_port if known else free(f"{run.environment}.{service}.preview")
-        wanted.append(RouteDeclaration(service, public, preview, known.stable if known else ()))
-        added[service] = public
-    if wanted:
-        run.proxy.ensure_routes(wanted, fence=run.fence)
+    wanted = [declaration(run, service, port, present.get(service)) for service, port in action.ports.items()]
+    run.proxy.ensure_routes(wanted, fence=run.fence)
     declared = {r.service: r for r in run.proxy.routes() if r.service in action.ports}
     routes = [Route(run.environment, r.service, r.port, r.preview_port) for r in declared.values()]
     run.world.records.routes.record(run.lease, routes)
-    return {"ports": {name: route.port for name, route in declared.items()}, "added": added}
+    ports = {name: route.port for name, route in declared.items()}
+    found = {name: present[name].port for name in action.ports if name in present}
+    before = found if action.before is None else dict(action.before)
+    return {"ports": ports, "before": before, "added": {n: p for n, p in ports.items() if before.get(n) != p}}
+
+
+def declaration(run: Run, service: str, port: int, known: RouteDeclaration | None) -> RouteDeclaration:
+    """A route as it is to be; `port` 0 keeps the one it has, or chooses one."""
+    if known is not None:
+        return replace(known, port=port or known.port)
+    free = run.world.provisioner.free_port
+    public = port or free(f"{run.environment}.{service}.route")
+    return RouteDeclaration(service, public, free(f"{run.environment}.{service}.preview"))
 
 
 def render_configuration(action: RenderConfiguration, run: Run) -> dict[str, object]:
-    """Write the files under a name made of the revision; writing them again writes the same."""
+    """Write the files under the name in the plan; writing them again writes the same."""
     around = run.surroundings(action.service)
     files = files_for(run.specification, run.service(action.service), around)
     path = run.world.provisioner.write_configuration(action.key, files)
-    return {"path": str(path), "files": sorted(files), "created": True}
+    return {"path": str(path), "files": sorted(files)}
