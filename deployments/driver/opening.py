@@ -92,13 +92,17 @@ def sanitising_event(request: Request, deployment: str, change: SanitisedChange,
 
 def take_lease(world: World, environment: str, owner: str) -> Lease:
     """The lease with a fence above everything that records and data plane have seen. Raises LeaseHeld."""
-    proxy = world.proxy(environment)
     lease = world.records.leases.acquire(
-        environment, owner, ttl=world.timings.lease, minimum_fence=proxy.highest_fence()
+        environment, owner, ttl=world.timings.lease, minimum_fence=highest_fence(world, environment)
     )
     world.supervisor.ensure_running()
-    proxy.ensure_running(fence=lease.fence)
+    world.proxy(environment).ensure_running(fence=lease.fence)
     return lease
+
+
+def highest_fence(world: World, environment: str) -> int:
+    """What the data plane has seen: a record from before a restore does not know it, and would lock itself out."""
+    return max(world.proxy(environment).highest_fence(), world.supervisor.highest_fence(environment))
 
 
 def resume(world: World, record: Deployment, lease: Lease) -> Run:

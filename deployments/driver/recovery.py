@@ -30,6 +30,7 @@ from deployments.domain.undo import RestartPrevious, ReturnTraffic, UndoHandle, 
 from deployments.driver.effects.undo import UNDO_EFFECTS
 from deployments.driver.ending import end
 from deployments.driver.forward import drive_phase, go_forward
+from deployments.driver.opening import highest_fence
 from deployments.driver.run import Run
 
 UNDO_DELAYS = tuple(timedelta(seconds=s) for s in (0.2, 0.5, 1, 2, 4, 8, 8, 8))
@@ -168,8 +169,8 @@ def patiently(run: Run, once: Callable[[], None]) -> None:
 
 def refence(run: Run) -> None:
     """Take the lease again with a fence above everything the data plane has seen (the handle fired and raised it)."""
-    leases, proxy = run.world.records.leases, run.proxy
-    run.lease = leases.refence(run.lease, minimum_fence=proxy.highest_fence())
+    proxy = run.proxy
+    run.lease = run.world.records.leases.refence(run.lease, minimum_fence=highest_fence(run.world, run.environment))
     proxy.ensure_running(fence=run.lease.fence)
     proxy.disarm_handle(fence=run.lease.fence)
     run.world.records.deployments.note(run.lease, run.deployment, "TrafficReturned", RETURNED)

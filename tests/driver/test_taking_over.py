@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.status import DeploymentStatus
 from deployments.driver.recovery import MOST_RESUMPTIONS
 from tests.driver.stage import ENVIRONMENT, Killed, Reaper, Stage, service, specification
 
-RESUMES = {"emergency_procedures": {"on_controller_lost": "resume"}}
+RESUMES: dict[str, Any] = {"emergency_procedures": {"on_controller_lost": "resume"}}
 
 
-def upgrade(version: str = "2.0", **fields: object) -> DeploymentSpecification:
+def upgrade(version: str = "2.0", **fields: Any) -> DeploymentSpecification:
     """Another version of the one service."""
     return specification(service("api", version), **fields)
 
@@ -110,3 +112,15 @@ def test_one_that_somebody_asked_to_cancel_is_cancelled_by_the_next(stage: Stage
     assert stage.last().status is DeploymentStatus.ROLLED_BACK
     assert "cancelled" in str(stage.last().reason)
     assert stage.records.commands.pending(stage.last().id) is None
+
+
+def test_records_restored_from_before_the_last_fences_do_not_lock_themselves_out(stage: Stage) -> None:
+    stage.deploy(specification())
+    stage.deploy(upgrade("1.1"))
+    with stage.engine.begin() as connection:
+        connection.execute(text("update fairlead.leases set fence = 0, owner = null"))
+
+    stage.deploy(upgrade())
+
+    assert stage.last().status is DeploymentStatus.COMPLETED
+    assert stage.revision("api") == {stage.revision_asked(upgrade(), "api")}
