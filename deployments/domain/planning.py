@@ -74,7 +74,7 @@ def plan_deployment(
     changes = tuple(plan_change(specification, s, facts, deployment) for s in specification.services)
     changed = [change for change in changes if change.kind is not ChangeKind.UNCHANGED]
     found_waves = waves(edges)
-    builder = PlanBuilder(specification, facts, is_rollback)
+    builder = PlanBuilder(specification, facts, deployment, is_rollback)
     if specification.skip_deploy:
         builder.build(changed)
         builder.add(Phase.PREPARATION, "report", WriteReport(), after=[s.key for s in builder.steps])
@@ -100,6 +100,10 @@ def plan_change(
     lock = facts.locks.get(service.name)
     if lock is None:
         raise Refused(f"The source of {service.name} is not resolved.", remedy="Resolve it before planning.")
+    if service.name in facts.stable and service.name in facts.routes and service.type is ServiceType.WORKER:
+        raise Refused(
+            f"{service.name} serves on a route and cannot become a worker.", remedy="Give the worker another name."
+        )
     release = release_of(service, lock)
     revision = revision_of(specification, service, release)
     stable = facts.stable.get(service.name)
@@ -146,6 +150,7 @@ class PlanBuilder:
 
     specification: DeploymentSpecification
     facts: Facts
+    deployment: str
     is_rollback: bool
 
     def __post_init__(self) -> None:
@@ -180,10 +185,12 @@ class PlanBuilder:
         web = [c for c in changes if self.by_name[c.service].type is ServiceType.WEB]
         if web:
             ports = {c.service: self.by_name[c.service].port or 0 for c in web}
-            made.append(self.add(Phase.PREPARATION, "routes", DeclareRoutes(ports)))
+            present = {name: self.facts.routes[name] for name in ports if name in self.facts.routes}
+            made.append(self.add(Phase.PREPARATION, "routes", DeclareRoutes(ports, present)))
         for change in changes:
             if not change.reused and self.has_configuration(change):
-                key = f"{environment}.{change.service}.{change.revision}"
+                # By deployment too: equal revisions may find other routes, and each must be able to go alone.
+                key = f"{environment}.{change.service}.{change.revision}.{self.deployment[-8:]}"
                 rendering = RenderConfiguration(change.service, change.revision, key)
                 self.add(
                     Phase.PREPARATION, f"configure:{change.service}", rendering, after=made, service=change.service
@@ -197,7 +204,7 @@ class PlanBuilder:
     ) -> None:
         """Each service's rollout after those it needs; everything else in parallel."""
         by_service = {change.service: change for change in changes}
-        returning = tuple(c.service for c in changes if c.previous and self.has_route(c) and not self.holds(c))
+        returning = tuple(c.service for c in changes if self.serves(c) and not self.holds(c))
         handle = self.add(Phase.DEPLOYMENT, "handle", ArmHandle(returning)) if returning else None
         for name in (name for wave in found_waves for name in wave):
             earlier = list(dict.fromkeys(key for needed in edges[name] for key in self.last.get(needed, ())))
@@ -220,7 +227,8 @@ class PlanBuilder:
         """The stages of one service's strategy as steps. Returns the keys that others wait for."""
         service = self.by_name[change.service]
         rules = STRATEGIES[service.deployment_strategy.kind]
-        stages = rules.stages(service.deployment_strategy, new=change.instances, old=change.previous)
+        old = change.previous if self.serves(change) else ()
+        stages = rules.stages(service.deployment_strategy, new=change.instances, old=old)
         if self.is_rollback and not rules.has_hold:
             stages = (merge(stages),)
         before = list(waits)
@@ -229,7 +237,7 @@ class PlanBuilder:
         for stage in stages:
             attached = self.start_stage(change, stage, before)
             before = self.shift(change, stage, len(stages), attached)
-        if rules.has_hold and change.previous and self.has_route(change):
+        if rules.has_hold and self.serves(change):
             key = f"release:{change.service}"
             before = [
                 self.add(Phase.DEPLOYMENT, key, ReleaseTraffic(change.service), after=before, service=change.service)
@@ -240,7 +248,7 @@ class PlanBuilder:
         """Hold the requests, then stop every old instance (recreate)."""
         name = change.service
         strategy = service.deployment_strategy
-        if self.has_route(change) and strategy.kind == "recreate":
+        if self.serves(change) and strategy.kind == "recreate":
             hold = HoldTraffic(name, strategy.hold.total_seconds())
             before = [self.add(Phase.DEPLOYMENT, f"hold:{name}", hold, after=before, service=name)]
         return [
@@ -318,7 +326,7 @@ class PlanBuilder:
         keep = self.specification.rollback_procedures.keep_previous_warm.total_seconds()
         gone = [e.instance for r in self.facts.warm.get(name, ()) for e in r.endpoints]
         gone += self.facts.leftovers.get(name, ())
-        is_kept = keep > 0 and not self.is_rollback and not self.holds(change) and self.has_route(change)
+        is_kept = keep > 0 and not self.is_rollback and not self.holds(change) and self.serves(change)
         if not is_kept:
             gone += change.previous
         for instance in gone:
@@ -336,6 +344,10 @@ class PlanBuilder:
     def has_route(self, change: ServiceChange) -> bool:
         """Whether traffic reaches the service."""
         return self.by_name[change.service].type is ServiceType.WEB
+
+    def serves(self, change: ServiceChange) -> bool:
+        """Whether traffic reaches its previous instances; a worker that becomes a web service has none yet."""
+        return bool(change.previous) and self.has_route(change) and change.service in self.facts.routes
 
     def holds(self, change: ServiceChange) -> bool:
         """Whether the strategy stops the old instances first."""

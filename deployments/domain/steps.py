@@ -61,14 +61,17 @@ class DeclareRoutes(Action):
     """Give services their public and preview address, all in one reload. `ports`: asked for, or 0 to choose."""
 
     ports: Mapping[str, int]
+    before: Mapping[str, int] | None = None
+    """Public ports observed when the plan was made, of those services that had a route; the others' routes are new.
+    None: the plan was made before this was kept."""
     kind: Literal["declare_routes"] = "declare_routes"
-    undo: ClassVar[str] = "remove the routes that were new"
+    undo: ClassVar[str] = "remove the routes that were new, and give moved ones their port back"
     probe: ClassVar[str] = "read the proxy's routes"
 
 
 @dataclass(frozen=True, slots=True)
 class RenderConfiguration(Action):
-    """Write the service's configuration files for this revision."""
+    """Write the service's configuration files, under a name that no other deployment has."""
 
     service: str
     revision: str

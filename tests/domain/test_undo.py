@@ -22,9 +22,11 @@ from deployments.domain.undo import (
     RemoveResource,
     RemoveRoutes,
     RestartPrevious,
+    RestoreRoutes,
     ReturnTraffic,
     UndoHandle,
     plan_undo,
+    traffic_of,
     what_is_left,
 )
 from tests.domain.specifications import facts, service, specification
@@ -40,36 +42,31 @@ def serving(name: str, instances: int = 1) -> RunningRelease:
 
 
 def planned(*services: dict[str, Any], stable: Sequence[RunningRelease] = (), **fields: Any) -> Plan:
-    """The plan for these services over what serves."""
-    observed = facts(stable={release.service: release for release in stable})
+    """The plan for these services over what serves; each web service that serves has a route."""
+    workers = {one["name"] for one in services if one.get("type") == "worker"}
+    routes = {r.service: 8000 + n for n, r in enumerate(stable) if r.service not in workers}
+    observed = facts(stable={release.service: release for release in stable}, routes=fields.pop("routes", routes))
     return plan_deployment(specification(*services, **fields), observed, deployment="new")
 
 
 def returning() -> Plan:
     """A rollback to instances that are still warm."""
     asked = specification()
-    observed = facts(stable={"api": serving("api")})
+    observed = facts(stable={"api": serving("api")}, routes={"api": 8000})
     change = plan_deployment(asked, observed, deployment="new").change("api")
     warm = RunningRelease("api", change.revision, change.release, "1.0", "before", (Endpoint("api-warm-1", 9100, "a"),))
-    observed = facts(stable={"api": serving("api")}, warm={"api": (warm,)})
+    observed = replace(observed, warm={"api": (warm,)})
     return plan_deployment(asked, observed, deployment="new", is_rollback=True)
 
 
 def journal(plan: Plan, until: str, in_doubt: str | None = None) -> Journal:
-    """Every step up to this one has happened, with the receipts that undo reads; of one only the intent is known."""
+    """Every step up to this one has happened; of one only the intent is known."""
     found: Journal = {}
     for step in plan.steps:
-        found[step.key] = None if step.key == in_doubt else receipt(plan, step.key)
+        found[step.key] = None if step.key == in_doubt else {}
         if step.key == until:
             return found
     raise KeyError(until)
-
-
-def receipt(plan: Plan, key: str) -> Mapping[str, object]:
-    """What is kept of a step that has happened."""
-    if key == "routes":
-        return {"ports": {}, "added": {c.service: 8000 for c in plan.changes if not c.previous}}
-    return {"created": True}
 
 
 def way_back(plan: Plan, found: Journal) -> list[str]:
@@ -209,38 +206,73 @@ def test_a_recreated_service_comes_back_from_where_it_is(
 def test_a_step_in_doubt_counts_as_done(name: str) -> None:
     plan = PLANS[name]
     for step in plan.steps:
-        if step.phase is not Phase.COMPLETION and step.key != "routes":
+        if step.phase is not Phase.COMPLETION:
             done, doubtful = journal(plan, step.key), journal(plan, step.key, in_doubt=step.key)
             assert plan_undo(plan, doubtful) == plan_undo(plan, done), step.key
 
 
+@pytest.mark.parametrize("key", ["routes", "configure:api", "resource:data"])
+@pytest.mark.parametrize("kept", [None, {}, {"added": {}, "created": False}], ids=["in doubt", "done", "done twice"])
+def test_what_this_deployment_made_is_known_without_a_receipt(key: str, kept: Mapping[str, object] | None) -> None:
+    """A step that is performed again after its receipt was lost finds what the first had made."""
+    assert len(plan_undo(FIRST, {key: kept})) == 1
+
+
 @pytest.mark.parametrize(
-    ("key", "kept", "is_undone"),
-    [
-        ("routes", {"added": {"api": 8000}}, True),
-        ("routes", {"added": {}}, False),
-        ("routes", None, True),
-        ("configure:api", {"created": True}, True),
-        ("configure:api", {"created": False}, False),
-        ("configure:api", None, True),
-        ("resource:data", {}, True),
-        ("resource:data", None, True),
-    ],
-    ids=[
-        "a new route",
-        "no new route",
-        "a route in doubt",
-        "new files",
-        "files that were there",
-        "files in doubt",
-        "a resource",
-        "a resource in doubt",
-    ],
+    ("kept", "removed"),
+    [({"added": {"web": 8001}}, ["undo:routes"]), ({"added": {}}, []), (None, ["undo:routes"])],
+    ids=["a new route", "no new route", "in doubt"],
 )
-def test_only_what_this_deployment_made_is_removed(
-    key: str, kept: Mapping[str, object] | None, is_undone: bool
+def test_a_plan_from_before_it_kept_the_routes_is_undone_by_its_receipt(
+    kept: Mapping[str, object] | None, removed: list[str]
 ) -> None:
-    assert bool(plan_undo(FIRST, {key: kept})) == is_undone
+    written = plan_to_json(planned(service("api"), service("web"), stable=[serving("api")]))
+    for step in list(written["steps"]):  # type: ignore[call-overload]
+        step["action"].pop("before", None)
+    plan = plan_from_json(written)
+    assert way_back(plan, {"routes": kept}) == removed
+    assert not removed or action(plan, {"routes": kept}, "undo:routes") == RemoveRoutes(("web",))
+
+
+def test_a_moved_route_gets_its_port_back_right_after_the_traffic() -> None:
+    plan = planned(
+        service("api", port=8100), service("db", deployment_strategy=RECREATE), stable=[serving("api"), serving("db")]
+    )
+    found = {**journal(plan, "stop:db-old-1"), **journal(plan, "shift:api:1")}
+    assert way_back(plan, found)[:4] == ["undo:traffic:api", "undo:ports", "undo:restart:db", "undo:handle"]
+    assert action(plan, found, "undo:ports") == RestoreRoutes({"api": 8000})
+    assert way_back(plan, {"routes": None}) == ["undo:ports"]
+    assert way_back(plan, {"build:api": {}}) == []
+
+
+def test_a_new_route_makes_room_for_the_port_that_a_moved_one_gets_back() -> None:
+    plan = planned(service("api", port=8100), service("web", port=8000), stable=[serving("api")])
+    assert way_back(plan, {"routes": None}) == ["undo:routes", "undo:ports"]
+
+
+def test_a_route_that_nobody_served_stays_and_gives_its_traffic_to_nobody() -> None:
+    plan = planned(service("api"), routes={"api": 8000})
+    found = journal(plan, "shift:api:1")
+    assert way_back(plan, found) == ["undo:traffic:api", "undo:instance:api-new-1"]
+    assert action(plan, found, "undo:traffic:api") == ReturnTraffic("api", {"api-new-1": 0})
+
+
+@pytest.mark.parametrize(("strategy", "first"), [(BLUE_GREEN, "undo:routes"), (RECREATE, "undo:routes")])
+def test_a_worker_that_became_a_web_service_is_a_worker_again(strategy: dict[str, Any], first: str) -> None:
+    plan = planned(service("jobs", deployment_strategy=strategy), stable=[serving("jobs")], routes={})
+    assert not [step for step in plan.steps if step.key in ("handle", "hold:jobs", "release:jobs")]
+    assert plan.step("shift:jobs:1").action.weights == {"jobs-new-1": 256}  # type: ignore[union-attr]
+    found = way_back(plan, journal(plan, "bake"))
+    assert found[0] == first
+    assert found[-1] == "undo:instance:jobs-new-1"
+    assert ("undo:restart:jobs" in found) == (strategy is RECREATE)
+
+
+def test_the_part_that_returns_traffic_ends_with_the_last_step_that_does() -> None:
+    undo = plan_undo(GRAPH, journal(GRAPH, "shift:web:1"))
+    assert [step.key for step in traffic_of(undo)] == [step.key for step in undo[:4]]
+    assert traffic_of(undo)[-1].action == UndoHandle()
+    assert traffic_of(plan_undo(FIRST, journal(FIRST, "bake"))) == ()
 
 
 def test_a_resource_that_was_there_before_stays() -> None:
@@ -255,7 +287,7 @@ def test_what_was_made_is_named_as_it_was_made() -> None:
     assert made == {
         "undo:routes": RemoveRoutes(("api",)),
         "undo:instance:api-new-1": RemoveInstance("api", "api-new-1"),
-        "undo:configuration:api": RemoveConfiguration("api", f"production.api.{revision}"),
+        "undo:configuration:api": RemoveConfiguration("api", f"production.api.{revision}.new"),
         "undo:resource:data": RemoveResource("data", "directory", "production.data"),
     }
 
@@ -290,7 +322,7 @@ def interrupted(draw: st.DrawFn) -> tuple[Plan, Journal]:
     flags = st.lists(st.booleans(), min_size=len(begun), max_size=len(begun))
     present = [step.key for step, is_present in zip(begun, draw(flags), strict=True) if is_present]
     known = dict(zip((step.key for step in begun), draw(flags), strict=True))
-    return plan, {key: receipt(plan, key) if known[key] else None for key in present}
+    return plan, {key: {} if known[key] else None for key in present}
 
 
 @given(interrupted())

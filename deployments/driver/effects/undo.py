@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from deployments.domain import undo
 from deployments.domain.codec import program_from_json
-from deployments.domain.entities import InstanceLife
+from deployments.domain.entities import InstanceLife, Route
 from deployments.domain.ports import Endpoint, ResourceRequest
 from deployments.domain.strategies.decision import even
 from deployments.driver.effects.instances import ask_until_healthy, drain, remove_instance
@@ -16,24 +17,38 @@ from deployments.driver.effects.traffic import set_weights
 from deployments.driver.run import Run
 from deployments.driver.waiting import wait_until
 
+NOBODY_LIVES = timedelta(seconds=5)
+"""How long requests wait while a service that had nobody to serve it gets nobody back."""
+
 
 def return_traffic(action: undo.ReturnTraffic, run: Run) -> dict[str, object]:
     """Old instances first get everything, then the new ones nothing; held requests go on."""
     known = {b.endpoint.instance for b in run.backends(action.service)}
     weights = {name: weight for name, weight in action.weights.items() if name in known}
-    found = set_weights(run, action.service, weights)
+    if not any(weights.values()):
+        # The proxy takes the last one's weight only while requests wait. What else it knows may still come up.
+        run.proxy.hold(action.service, NOBODY_LIVES, fence=run.fence)
+        weights |= even(sorted(known - set(weights)))
+    found = set_weights(run, action.service, weights) if known else {}
     run.proxy.unhold(action.service, fence=run.fence)
     return found
 
 
 def restart_previous(action: undo.RestartPrevious, run: Run) -> dict[str, object]:
-    """Hold, stop the new, start the old from its recorded program, await it, give it the traffic."""
-    run.proxy.hold(action.service, timedelta(seconds=action.hold_seconds), fence=run.fence)
+    """Hold, stop the new, start the old from its recorded program, await it, give it the traffic.
+
+    A worker has no traffic to hold or to give.
+    """
+    has_route = any(route.service == action.service for route in run.proxy.routes())
+    if has_route:
+        run.proxy.hold(action.service, timedelta(seconds=action.hold_seconds), fence=run.fence)
     for instance in action.new:
         grace = run.specification.rollback_procedures.stop_grace
         run.world.supervisor.ensure_stopped(instance, grace=grace, fence=run.fence)
     for instance in action.instances:
         restart_one(action.service, instance, run)
+    if not has_route:
+        return {}
     found = set_weights(run, action.service, even(action.instances))
     run.proxy.unhold(action.service, fence=run.fence)
     return found
@@ -91,9 +106,22 @@ def remove_routes(action: undo.RemoveRoutes, run: Run) -> dict[str, object]:
     return {}
 
 
+def restore_routes(action: undo.RestoreRoutes, run: Run) -> dict[str, object]:
+    """Give moved routes their former public ports in one reload; one that is gone stays gone."""
+    present = {route.service: route for route in run.proxy.routes()}
+    back = [replace(present[name], port=port) for name, port in action.ports.items() if name in present]
+    if back:
+        run.proxy.ensure_routes(back, fence=run.fence)
+        routes = [Route(run.environment, route.service, route.port, route.preview_port) for route in back]
+        run.world.records.routes.record(run.lease, routes)
+    return {"ports": {route.service: route.port for route in back}}
+
+
 def remove_configuration(action: undo.RemoveConfiguration, run: Run) -> dict[str, object]:
-    """Remove the files of a revision that does not run."""
-    run.world.provisioner.remove_configuration(action.key)
+    """Remove the files, unless others live of them: plans made before named them by the revision alone."""
+    others = (i for i in run.world.records.instances.of_environment(run.environment) if i.deployment != run.deployment)
+    if action.key not in {f"{run.environment}.{i.service}.{i.revision}" for i in others}:
+        run.world.provisioner.remove_configuration(action.key)
     return {}
 
 
@@ -110,6 +138,7 @@ UNDO_EFFECTS: dict[type[object], Callable[[Any, Run], dict[str, object]]] = {
     undo.UndoHandle: undo_handle,
     undo.RemoveInstance: remove_new_instance,
     undo.RemoveRoutes: remove_routes,
+    undo.RestoreRoutes: restore_routes,
     undo.RemoveConfiguration: remove_configuration,
     undo.RemoveResource: remove_resource,
 }

@@ -19,6 +19,7 @@ from deployments.domain.plan import Plan
 from deployments.domain.planning import plan_deployment
 from deployments.domain.ports import Endpoint
 from deployments.domain.revisions import release_of, revision_of
+from deployments.domain.spec.service import ServiceType
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.steps import Phase
 from tests.domain import specifications
@@ -50,11 +51,13 @@ def read_facts(case: dict[str, Any], asked: DeploymentSpecification) -> Facts:
         endpoints = tuple(Endpoint(f"{name}-{kind}-{n}", 9000 + n, present) for n in range(1, instances + 1))
         return RunningRelease(name, present, releases[name], "1.0", "before", endpoints)
 
+    web = {service.name for service in asked.services if service.type is ServiceType.WEB}
+    present = {name: 8000 + n for n, name in enumerate(given.get("serving", {})) if name in web}
     return specifications.facts(
         stable={name: runs(name, "old", **fields) for name, fields in given.get("serving", {}).items()},
         warm={name: (runs(name, "warm", **fields),) for name, fields in given.get("warm", {}).items()},
         leftovers={name: tuple(left) for name, left in given.get("leftovers", {}).items()},
-        routes=given.get("routes", {}),
+        routes=given.get("routes", present),
         resources=frozenset(given.get("resources", ())),
         built=frozenset(releases[name] for name in given.get("built", ())),
     )
