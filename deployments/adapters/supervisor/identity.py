@@ -7,6 +7,7 @@ import signal
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 PROC = Path("/proc")
 
@@ -22,14 +23,8 @@ class ProcessIdentity:
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
         """The identity of a living process; None when there is none, or only a zombie."""
-        try:
-            text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return None
-        fields = text.rpartition(")")[2].split()
-        if fields[0] in ("Z", "X"):
-            return None
-        return cls(pid=pid, started=int(fields[19]), boot=boot_id())
+        found = _status_of(pid)
+        return cls(pid=pid, started=found.started, boot=boot_id()) if found else None
 
     def is_alive(self) -> bool:
         """Whether this very process still runs."""
@@ -57,6 +52,26 @@ class ProcessIdentity:
             return
         finally:
             os.close(descriptor)
+
+
+class _Status(NamedTuple):
+    """What the kernel says of a living process."""
+
+    parent: int
+    group: int
+    started: int
+
+
+def _status_of(pid: int) -> _Status | None:
+    """None when there is none, or only a zombie."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    if fields[0] in ("Z", "X"):
+        return None
+    return _Status(parent=int(fields[1]), group=int(fields[2]), started=int(fields[19]))
 
 
 @cache
@@ -88,3 +103,15 @@ def find_by_environment(wanted: dict[str, str]) -> list[ProcessIdentity]:
         if identity is not None:
             found.append(identity)
     return found
+
+
+def find_leader(wanted: dict[str, str]) -> ProcessIdentity | None:
+    """The living process that all others with these variables come from: HAProxy's master, not a worker.
+
+    It leads its own process group, as everything does that a supervisor of ours started, and its parent does not carry
+    the variables. Where a child left the family (a daemon), the older one is meant.
+    """
+    found = {identity.pid: identity for identity in find_by_environment(wanted)}
+    statuses = {pid: status for pid in found if (status := _status_of(pid))}
+    leaders = [pid for pid, status in statuses.items() if status.group == pid and status.parent not in found]
+    return found[min(leaders, key=lambda pid: statuses[pid].started)] if leaders else None

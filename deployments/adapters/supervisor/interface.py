@@ -19,6 +19,8 @@ from supervisor.states import SupervisorStates
 
 from deployments.adapters.supervisor.daemon import SETTLE_VARIABLE, STATE_VARIABLE
 from deployments.adapters.supervisor.fences import Fences
+from deployments.adapters.supervisor.identity import ProcessIdentity, find_leader
+from deployments.adapters.supervisor.launch import marks_of
 from deployments.adapters.supervisor.limits import detect_limits
 from deployments.adapters.supervisor.process import SupervisedProcess, Surroundings
 from deployments.adapters.supervisor.records import Record
@@ -45,7 +47,10 @@ class FairleadInterface:
         return json.dumps({"pid": self._supervisord.options.get_pid()})
 
     def start(self, request: str) -> str:
-        """Start a record unless a process of this key runs: {record, fence?} -> report."""
+        """Start a record unless a process of this key runs: {record, fence?} -> report.
+
+        One that lives while the books were lost is taken over: another would be its double, on the same port.
+        """
         values = json.loads(request)
         record = Record.from_dict(values["record"])
         return self._guarded(record.project_environment, values, lambda: self._start(record))
@@ -86,11 +91,18 @@ class FairleadInterface:
     def _start(self, record: Record) -> dict[str, Any]:
         process = self._process(record.key)
         if process is None or not process.pid:
+            survivor = self._find_unrecorded(record) if process is None else None
             process = self._add(record)
-            process.spawn()
+            if survivor is None:
+                process.spawn()
+            else:
+                process.adopt_unrecorded(survivor)
         elif not process.record.is_wanted:
             return {"error": "SupervisorUnavailable", "message": f"{record.name} is being stopped.", "context": {}}
         return _report(process)
+
+    def _find_unrecorded(self, record: Record) -> ProcessIdentity | None:
+        return find_leader(marks_of(record, str(self._surroundings.state_directory)))
 
     def _stop(self, process: SupervisedProcess, values: Mapping[str, Any]) -> dict[str, Any]:
         if not process.pid:

@@ -70,6 +70,13 @@ class SupervisedProcess(Subprocess):  # type: ignore[misc]  # supervisor ships n
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return pid
 
+    def adopt_unrecorded(self, identity: ProcessIdentity) -> None:
+        """Take over a survivor that the books of a supervisor before this one had, and write them again."""
+        self.record.order = time.time()
+        self._surroundings.records.save(self.record)
+        self._surroundings.records.note_living(self.record.key, identity)
+        self.adopt(identity)
+
     def adopt(self, identity: ProcessIdentity) -> None:
         """Take over a survivor."""
         self._adopted = identity

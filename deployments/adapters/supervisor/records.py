@@ -142,6 +142,10 @@ class Records:
             return None
         return identity if identity.is_alive() else None
 
+    def note_living(self, key: str, identity: ProcessIdentity) -> None:
+        """Write who runs, for a process that another supervisor's books had."""
+        write_atomically(self.identity_path(key), json.dumps(asdict(identity)))
+
     def identity_path(self, key: str) -> Path:
         """Where the process writes who it is before it becomes its program."""
         return self._path(key, ".pid")
