@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from deployments.adapters.haproxy.runtime import CURRENT, Runtime
+from deployments.adapters.haproxy.waiting import holds_within
 from deployments.domain.errors import (
     Broken,
     Conflict,
@@ -18,6 +19,7 @@ from deployments.domain.errors import (
     Refused,
     StaleFence,
 )
+from deployments.domain.ports import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,14 @@ class Status:
     fence: int = 0
     is_armed: bool = False
     digest: str = ""
+    version: int = 0
     handle: Handle | None = None
     holds: dict[str, timedelta] = field(default_factory=dict)
     services: dict[str, dict[str, Server]] = field(default_factory=dict)
+
+
+DONE = ("OK", "GONE", "CHANGED", "ELSEWHERE")
+RELOAD_PATIENCE = timedelta(seconds=20)
 
 
 class NotUpYet(Exception):
@@ -75,9 +82,17 @@ class Control:
         """Raises NotUpYet, besides the refusals of a writer."""
         self._command("weights", fence, service, _weights(weights))
 
-    def enable(self, service: str, instance: str, *, fence: int) -> None:
-        """Check a server that was added, and aim the preview route at it."""
-        self._command("enable", fence, service, instance)
+    def install_lasting(self, *, fence: int) -> None:
+        """Put the writer's draft of the lasting configuration in place."""
+        self._command("install", fence, "lasting")
+
+    def install_for_reload(self, version: int, *, fence: int) -> bool:
+        """Put the drafts for a reload in place; False when the status they were made from is no longer true."""
+        return self._command("install", fence, "reload", str(version)) != "CHANGED"
+
+    def enable(self, service: str, endpoint: Endpoint, *, fence: int) -> bool:
+        """Check a server that was added, and aim the preview route at it; False when its name listens elsewhere."""
+        return self._command("enable", fence, service, endpoint.instance, str(endpoint.port)) != "ELSEWHERE"
 
     def vouch(self, service: str, instance: str, *, fence: int) -> None:
         """Say that an instance accepts connections, before HAProxy's own first check."""
@@ -86,6 +101,10 @@ class Control:
     def quiesce(self, service: str, instance: str, *, fence: int) -> bool:
         """Take a server without weight into maintenance; False when it is not there."""
         return self._command("quiesce", fence, service, instance) != "GONE"
+
+    def cut(self, service: str, instance: str, *, worker: str, fence: int) -> None:
+        """End what is open to an instance, in one worker; a worker that ended has nothing open."""
+        self._command("cut", fence, service, instance, worker=worker)
 
     def hold(self, service: str, up_to: timedelta, *, fence: int) -> None:
         """Let new requests wait."""
@@ -121,11 +140,19 @@ class Control:
             raise ProxyUnavailable(f"The proxy answered {answer.strip()!r} instead of its status.")
         return _read_status(answer)
 
-    def _command(self, name: str, fence: int, *words: str) -> str:
-        answer = self._runtime.ask(" ".join(("fairlead", name, str(fence), *words))).strip()
-        if answer in ("OK", "GONE"):
-            return answer
-        reason, _, detail = answer.partition(" ")
+    def _command(self, name: str, fence: int, *words: str, worker: str = CURRENT) -> str:
+        """One command, asked again while a reload is under way: it is done by the worker that comes of it, or not."""
+        command = " ".join(("fairlead", name, str(fence), *words))
+        answers: list[str] = []
+
+        def is_answered() -> bool:
+            answers.append(self._runtime.ask(command, worker=worker).strip())
+            return answers[-1] != "RELOADING"
+
+        holds_within(is_answered, RELOAD_PATIENCE)
+        reason, _, detail = answers[-1].partition(" ")
+        if reason in DONE or (worker != CURRENT and reason not in ("STALE", "TRIPPED")):
+            return reason
         if reason == "DOWN":
             raise NotUpYet
         raise _refusal(reason, detail, fence, words[0] if words else "")
@@ -152,7 +179,11 @@ def _refusal(reason: str, detail: str, fence: int, service: str) -> DeploymentEr
                 f"The armed handle returns to this instance of {service}.", remedy="Disarm the handle first."
             )
         case "DISK":
-            return DiskFull("The proxy could not write its fence to disk.", remedy="Free some space.")
+            return DiskFull("The proxy could not write its files.", remedy="Free some space.")
+        case "RELOADING":
+            return ProxyUnavailable("The proxy has been loading new routes for too long.", remedy="Try again.")
+        case "UNSTAGED":
+            return Conflict("Something else changed the handle meanwhile.", remedy="Look at it, then try again.")
         case "UNARMED":
             return ProxyUnavailable("The proxy restarted and is not armed.", remedy="Call ensure_running first.")
     return ProxyUnavailable(f"The proxy answered {reason} {detail}".strip() + ".", fence=fence)
@@ -184,8 +215,8 @@ def _read_status(answer: str) -> Status:
                 status.fence = int(fence)
             case ["armed", flag]:
                 status.is_armed = flag == "1"
-            case ["digest", digest]:
-                status.digest = digest
+            case ["routes", digest, version]:
+                status.digest, status.version = digest, int(version)
             case ["handle", fence, left, fired]:
                 remaining = timedelta(milliseconds=int(left))
                 status.handle = Handle(int(fence), remaining, has_fired=fired == "1", weights=returns)

@@ -17,6 +17,7 @@ from deployments.adapters.haproxy.waiting import holds_within
 from deployments.domain.errors import NotFound, ProxyUnavailable, Refused
 from deployments.domain.ports import BackendState, Endpoint
 
+ADD_PATIENCE = timedelta(seconds=1)
 UP_PATIENCE = timedelta(seconds=3)
 CHECK_PATIENCE = timedelta(milliseconds=500)
 CUT_PATIENCE = timedelta(seconds=10)
@@ -46,9 +47,8 @@ class Instances:
                 remedy="Give every instance a name of its own.",
             )
         self._files.remember([endpoint])
-        if known is None:
-            self._add(service, endpoint)
-            self._control.enable(service, endpoint.instance, fence=fence)
+        if known is None and not holds_within(lambda: self._is_added(service, endpoint, fence), ADD_PATIENCE):
+            raise ProxyUnavailable(f"HAProxy did not take instance {endpoint.instance} of {service}.")
         self._vouch_if_listening(service, endpoint.instance, endpoint.port, fence)
 
     def detach(self, service: str, instance: str, *, fence: int) -> None:
@@ -56,10 +56,9 @@ class Instances:
         require_names(service, instance)
         if not self._control.quiesce(service, instance, fence=fence):
             return
-        for worker in (*self._runtime.processes().old_workers, CURRENT):
-            self._runtime.cut_sessions(service, instance, worker=worker)
-        if not holds_within(lambda: self._is_deleted(service, instance), CUT_PATIENCE):
+        if not holds_within(lambda: self._is_deleted(service, instance, fence), CUT_PATIENCE):
             raise ProxyUnavailable(f"HAProxy keeps connections to {instance} of {service}.", remedy="Try again.")
+        self._control.admit(fence)
 
     def states(self, service: str) -> Sequence[BackendState]:
         """As HAProxy reports them; requests in flight include those of workers that a reload replaced."""
@@ -91,12 +90,26 @@ class Instances:
             raise NotFound(f"There is no route for {service}.", remedy="Add it with ensure_routes first.")
         return services[service]
 
-    def _add(self, service: str, endpoint: Endpoint) -> None:
+    def _is_added(self, service: str, endpoint: Endpoint, fence: int) -> bool:
+        """HAProxy adds and deletes servers without asking for a fence, but only such as take no part in anything.
+
+        So a writer that was overtaken may have left one of this name, or have deleted ours before it was enabled.
+        """
         answer = self._runtime.ask(dynamic_server(service, endpoint.instance, endpoint.port))
         if "New server registered" not in answer and "Already exists" not in answer:
             raise ProxyUnavailable(f"HAProxy did not take instance {endpoint.instance}: {answer.strip()}")
+        try:
+            if self._control.enable(service, endpoint, fence=fence):
+                return True
+        except NotFound:
+            return False
+        self._runtime.ask(f"del server {service}/{endpoint.instance}")
+        return False
 
-    def _is_deleted(self, service: str, instance: str) -> bool:
+    def _is_deleted(self, service: str, instance: str, fence: int) -> bool:
+        """HAProxy deletes no server that is not in maintenance: one that a newer writer enabled again stays."""
+        for worker in (*self._runtime.processes().old_workers, CURRENT):
+            self._control.cut(service, instance, worker=worker, fence=fence)
         answer = self._runtime.ask(f"del server {service}/{instance}")
         return "Server deleted" in answer or "No such" in answer
 

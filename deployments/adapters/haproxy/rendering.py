@@ -2,6 +2,9 @@
 
 The file always names the stable releases at full weight. A split is written only for the worker that a reload starts,
 in blocks which HAProxy skips when it starts afresh, so a bare restart is a return to stable whatever the file holds.
+
+A reload takes its split from one file, made for it, and from no other: the lasting file makes HAProxy refuse a reload,
+and go on as it was. So a `reload` that a writer sends late, after another took over, changes nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ LOG_DESCRIPTOR = 9
 """The pipe to the meter, which HAProxy and every worker inherit."""
 
 _IF_RELOADED = ".if defined(HAPROXY_MWORKER_REEXEC)"
+_REFUSES_RELOAD = '    .alert "fairlead: this configuration is for a start, and not for a reload"'
 _CHECK = "check inter 1s fastinter 500ms downinter 200ms rise 1 fall 5"
 
 
@@ -34,6 +38,7 @@ class Paths:
 
     lua: Path
     fence: Path
+    configuration: Path
     handover: Path
 
 
@@ -74,7 +79,7 @@ def read_routes(text: str) -> tuple[RouteDeclaration, ...]:
 
 def is_for_reload(text: str) -> bool:
     """Whether a split is written in the file, which was then meant for one reload only."""
-    return _IF_RELOADED in text
+    return _REFUSES_RELOAD not in text
 
 
 def routes_digest(routes: Sequence[RouteDeclaration]) -> str:
@@ -88,11 +93,17 @@ def dynamic_server(service: str, instance: str, port: int) -> str:
     return f"add server {service}/{instance} 127.0.0.1:{port} {_CHECK} weight 0"
 
 
+def lua_load(routes: Sequence[RouteDeclaration], paths: Paths) -> str:
+    """The line that loads our commands, from where they are, and tells them where their files are."""
+    files = " ".join(_quoted(path) for path in (paths.configuration, paths.handover))
+    return f"lua-load {_quoted(paths.lua)} {_quoted(paths.fence)} {routes_digest(routes)} {files}"
+
+
 def _global(routes: Sequence[RouteDeclaration], paths: Paths, *, has_live: bool) -> str:
-    load = f"    lua-load {_quoted(paths.lua)} {_quoted(paths.fence)} {routes_digest(routes)}"
+    load = f"    {lua_load(routes, paths)}"
     if has_live:
-        load = f"    {_IF_RELOADED}\n{load} {_quoted(paths.handover)}\n    .else\n{load}\n    .endif"
-    return _GLOBAL + load + "\n"
+        return f"{_GLOBAL}    {_IF_RELOADED}\n{load} reload\n    .else\n{load}\n    .endif\n"
+    return f"{_GLOBAL}    {_IF_RELOADED}\n{_REFUSES_RELOAD}\n    .endif\n{load}\n"
 
 
 def _quoted(path: Path) -> str:

@@ -23,6 +23,11 @@ class ReloadAnswer:
     is_done: bool
     log: str
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether HAProxy said so; no answer at all says nothing."""
+        return self.log.startswith("Success=0")
+
 
 @dataclass(frozen=True, slots=True)
 class Processes:
@@ -75,12 +80,6 @@ class Runtime:
         text = self.ask(f"show stat {proxy} {kind} -1", worker=worker)
         if text.startswith("# "):
             yield from csv.DictReader(text.removeprefix("# ").splitlines())
-
-    def cut_sessions(self, service: str, instance: str, *, worker: str) -> None:
-        """End what is open to an instance, one by one: a worker that is being replaced refuses to do it by server."""
-        for line in self.ask("show sess", worker=worker).splitlines():
-            if f" be={service} srv={instance} " in line:
-                self.ask(f"shutdown session {line.partition(':')[0]}", worker=worker)
 
     def _exchange(self, command: str, timeout: timedelta) -> str:
         if "\n" in command:

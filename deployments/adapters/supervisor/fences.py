@@ -19,8 +19,8 @@ class Fences:
     def highest(self, project_environment: str) -> int:
         """The highest fence seen; 0 for a new environment.
 
-        Also 0 when the file cannot be read, as after a disk lost it: a lease takes the highest of the store's fence, the
-        proxy's and this one, so one that is lost is made up for by the others, and no person has to mend it.
+        Also 0 when the file cannot be read, as after a disk lost it: a lease takes the highest of the store's fence,
+        the proxy's and this one, so one that is lost is made up for by the others, and no person has to mend it.
         """
         try:
             return int(self._path(project_environment).read_bytes())

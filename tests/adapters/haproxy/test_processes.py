@@ -7,14 +7,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from deployments.adapters.haproxy.binary import find_haproxy
-from deployments.adapters.haproxy.control import Status
+from deployments.adapters.haproxy.control import Control
 from deployments.adapters.haproxy.files import ProxyFiles
 from deployments.adapters.haproxy.proxy import HAProxy
 from deployments.adapters.haproxy.rendering import LiveServer, LiveService, is_for_reload
@@ -39,6 +39,14 @@ def runtime(world: RealWorld) -> Runtime:
 
 def files(world: RealWorld) -> ProxyFiles:
     return ProxyFiles(ENVIRONMENT, world.state, world.run)
+
+
+def install_for_reload(world: RealWorld, routes: Sequence[RouteDeclaration], live: Mapping[str, LiveService]) -> None:
+    """What a writer has done just before it asks for the reload."""
+    control = Control(runtime(world))
+    status = control.status()
+    files(world).draft_for_reload(routes, live, status, fence=FENCE)
+    assert control.install_for_reload(status.version, fence=FENCE)
 
 
 def test_a_killed_proxy_comes_back_with_the_stable_release(world: RealWorld, web: RouteDeclaration) -> None:
@@ -84,7 +92,7 @@ def test_a_writer_killed_before_its_reload_leaves_a_file_that_starts_as_stable(
 ) -> None:
     """The file names a split for the worker that a reload would have started; a fresh start skips it."""
     live = {"web": LiveService((LiveServer("web-2", world.endpoint("web-2", "v2").port, FULL),))}
-    files(world).write_for_reload(world.proxy.routes(), live, Status(fence=FENCE, is_armed=True))
+    install_for_reload(world, world.proxy.routes(), live)
     world.crash()
     assert ask(web.port) == (200, "v1")
     with pytest.raises(ProxyUnavailable):
@@ -99,7 +107,8 @@ def test_a_route_that_was_written_and_not_loaded_is_loaded_by_the_same_call(
 ) -> None:
     """A writer was killed after it wrote the file: the proxy does not listen yet."""
     api = RouteDeclaration("api", free_port(), free_port(), (world.endpoint("api-1", "v1"),))
-    files(world).write_configuration((web, api))
+    files(world).draft((web, api), fence=FENCE)
+    Control(runtime(world)).install_lasting(fence=FENCE)
     world.proxy.ensure_routes([api], fence=FENCE)
     assert ask(api.port) == (200, "v1")
 

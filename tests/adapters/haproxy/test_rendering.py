@@ -20,6 +20,7 @@ from deployments.adapters.haproxy.rendering import (
     render,
     routes_digest,
 )
+from deployments.domain.errors import Conflict
 from deployments.domain.ports import Endpoint, RouteDeclaration
 
 LUA = Path(__file__).parents[3] / "deployments/adapters/haproxy/lua/fairlead.lua"
@@ -28,7 +29,8 @@ SPLIT = {"web": LiveService((LiveServer("web-1", 9001, 200), LiveServer("web-9",
 
 
 def paths(directory: Path) -> Paths:
-    return Paths(lua=LUA, fence=directory / "fence", handover=directory / "handover.lua")
+    configuration, handover = directory / "haproxy.cfg", directory / "handover.lua"
+    return Paths(lua=LUA, fence=directory / "fence", configuration=configuration, handover=handover)
 
 
 def fresh_start_of(text: str) -> str:
@@ -69,6 +71,16 @@ def test_a_split_is_for_a_reload_only(tmp_path: Path) -> None:
     assert fresh_start_of(for_reload).split() == fresh_start_of(lasting).split()
 
 
+def test_a_lasting_file_is_refused_by_a_reload_and_by_nothing_else(tmp_path: Path) -> None:
+    configuration = tmp_path / "haproxy.cfg"
+    configuration.write_text(render([STABLE], paths(tmp_path)))
+    command = [find_haproxy(), "-c", "-f", configuration]
+    started = subprocess.run(command, capture_output=True, text=True, check=False)
+    reloaded = subprocess.run(command, env={"HAPROXY_MWORKER_REEXEC": "1"}, capture_output=True, text=True, check=False)
+    assert (started.returncode, reloaded.returncode) == (0, 1)
+    assert "not for a reload" in reloaded.stderr
+
+
 def test_haproxy_finds_both_valid(tmp_path: Path) -> None:
     for live in (None, SPLIT):
         configuration = tmp_path / "haproxy.cfg"
@@ -93,11 +105,52 @@ def test_a_handover_keeps_only_services_that_stay(handle: Handle | None) -> None
     assert '"web"' not in render_handover(status, kept={"api"})
 
 
-def test_a_lasting_file_replaces_one_for_a_reload_and_its_handover(tmp_path: Path) -> None:
+def test_a_first_start_makes_a_configuration_and_replaces_none(tmp_path: Path) -> None:
     files = ProxyFiles("production", tmp_path, tmp_path)
-    files.prepare()
-    files.write_for_reload([STABLE], SPLIT, Status())
-    files.prepare()
-    assert not is_for_reload(files.configuration.read_text())
-    assert not (files.directory / "handover.lua").exists()
+    files.prepare(is_running=False)
+    files.draft([STABLE], fence=1)
+    files.configuration.with_name("haproxy.cfg.1").replace(files.configuration)
+    files.prepare(is_running=False)
     assert files.routes() == (STABLE,)
+    assert [path.name for path in files.directory.iterdir()] == ["haproxy.cfg"]
+
+
+def test_a_configuration_that_names_other_places_is_written_anew_before_a_start(tmp_path: Path) -> None:
+    """A backup was restored into another directory, or the software was installed elsewhere."""
+    files = ProxyFiles("production", tmp_path, tmp_path)
+    files.directory.mkdir(parents=True)
+    files.configuration.write_text(render([STABLE], paths(tmp_path / "elsewhere")))
+    files.prepare(is_running=True)
+    assert not files.is_as_rendered()
+    files.prepare(is_running=False)
+    assert files.is_as_rendered()
+    assert files.routes() == (STABLE,)
+    assert [path.name for path in files.directory.iterdir()] == ["haproxy.cfg"]
+
+
+def test_drafts_and_locks_of_older_writers_are_removed(tmp_path: Path) -> None:
+    files = ProxyFiles("production", tmp_path, tmp_path)
+    files.prepare(is_running=False)
+    for fence in (3, 12, 20):
+        with files.changing(fence):
+            files.draft_for_reload([STABLE], SPLIT, Status(), fence=fence)
+    left = sorted(path.name for path in files.directory.iterdir())
+    assert left == ["changing-20.lock", "handover.lua.20", "haproxy.cfg", "haproxy.cfg.20"]
+
+
+def test_a_lock_is_waited_for_by_writers_of_its_fence_alone(tmp_path: Path) -> None:
+    files = ProxyFiles("production", tmp_path, tmp_path)
+    files.prepare(is_running=False)
+    with files.changing(3):
+        with files.changing(4):
+            pass
+        with pytest.raises(Conflict), files.changing(3, timedelta(0)):
+            pass
+
+
+@pytest.mark.parametrize("content", ["", "\0\0\0", "5five", "\u00e9"])
+def test_a_fence_file_that_cannot_be_read_counts_as_none(tmp_path: Path, content: str) -> None:
+    files = ProxyFiles("production", tmp_path, tmp_path)
+    files.prepare(is_running=False)
+    files.fence.write_text(content)
+    assert files.highest_fence() == 0

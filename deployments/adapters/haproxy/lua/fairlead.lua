@@ -3,18 +3,25 @@
 -- HAProxy runs this on its single thread, and no function here yields between the check of the fence and the effect.
 -- So a writer that lost its lease cannot slip a change in after its successor's: there is no moment between the two.
 --
--- Arguments of `lua-load`: the file of the highest fence; a digest of the routes in the configuration; and, only in a
--- worker started by a reload, a file that returns the state of the worker before it.
+-- The files are written the same way: a writer makes a draft whose name carries its fence, and `install` puts it in place.
+-- So a writer that was stopped for long finds itself refused, whatever it was about to do.
+--
+-- Arguments of `lua-load`: the file of the highest fence; a digest of the routes in the configuration; the configuration;
+-- the handover, which returns the state of the worker before; and `reload`, only in a worker that takes it over.
 
-local fence_path, digest, handover_path = ...
+local fence_path, digest, configuration_path, handover_path, is_reloaded = ...
 
 local FULL_WEIGHT = "256"
 local TICK_MS = 100
 local HOLD_POLL_MS = 20
 local WAITERS_PER_MS = 20 -- each waiting request looks less often the more there are: at most 20,000 looks a second
+local WITHDRAW_AFTER_MS = 5000
+local LOADED_WITHIN_MS = 10000
 
 local state = { fence = 0, is_armed = false, is_retired = false, holds = {}, order = {}, proven = {}, staged = {} }
+state.version = 0 -- grows with everything that a handover tells of
 state.handle = nil -- { weights = {service -> {instance -> weight}}, fence, deadline_ms, has_fired }
+state.handover = nil -- { fence, since_ms, taken_ms }: a file for a reload is in place, and the reload is still to come
 
 local function now_ms()
   local now = core.now() -- monotonic: HAProxy corrects it when the clock of the machine jumps
@@ -31,6 +38,8 @@ local function read_fence()
   return math.tointeger(tonumber(text)) or 0
 end
 
+-- Not forced to the disk: after a loss of power no writer is left that it could refuse, and a lease takes the highest
+-- fence of the store, the supervisor and this file.
 local function write_fence(fence)
   local temporary = fence_path .. ".new"
   local file = io.open(temporary, "w")
@@ -40,15 +49,33 @@ local function write_fence(fence)
   return is_written and is_closed and os.rename(temporary, fence_path) and true or false
 end
 
+local catch_up -- below
+
+-- A reload is about to replace this worker: whatever it did now would be lost. A writer beside the one that reloads waits.
+-- A newer one does not: it withdraws the handover, without which no worker starts. When a new worker took the handover
+-- first, everybody waits, for that worker or for the news that it failed.
+local function awaits_successor(fence)
+  local handover = state.handover
+  if not handover then return false end
+  if fence == handover.fence and now_ms() - handover.since_ms < WITHDRAW_AFTER_MS then return true end
+  if not handover.taken_ms and not os.remove(handover_path) then handover.taken_ms = now_ms() end
+  if handover.taken_ms and now_ms() - handover.taken_ms < LOADED_WITHIN_MS then return true end
+  state.handover = nil
+  return false
+end
+
 -- Nil when the writer may go on; otherwise the answer that refuses it.
-local function refusal(fence)
-  if state.is_retired then return "RETIRED" end
+local function refusal(fence, name)
+  if state.is_retired then return "RELOADING" end
+  catch_up()
   if not fence then return "MALFORMED fence" end
   if fence < state.fence then
     local handle = state.handle
     if handle and handle.has_fired and fence == handle.fence then return "TRIPPED" end
     return "STALE " .. state.fence
   end
+  local is_settling = name == "install" and state.handover and fence == state.handover.fence
+  if not is_settling and awaits_successor(fence) then return "RELOADING" end
   if fence > state.fence then
     if not write_fence(fence) then return "DISK" end
     state.fence = fence
@@ -58,14 +85,13 @@ end
 
 -- Instances and weights ------------------------------------------------------------------------------------------------
 
--- Names that begin with an underscore are the gate and the successor of this configuration, not instances.
+-- The servers that a writer was let to enable. A server beside them is one that a writer added and did not come to
+-- enable: it stays in maintenance, out of every answer.
 local function instances(service)
-  local backend = core.backends[service]
+  local order = state.order[service]
+  if not order then return nil end
   local found = {}
-  if not backend then return nil end
-  for name, server in pairs(backend.servers) do
-    if name:sub(1, 1) ~= "_" then found[name] = server end
-  end
+  for _, name in ipairs(order) do found[name] = core.backends[service].servers[name] end
   return found
 end
 
@@ -165,11 +191,10 @@ end, 1)
 
 -- The controller went silent: traffic goes back without it, and its fence is spent, so that it cannot come back blindly.
 -- Traffic goes back even when the disk refuses the new fence.
-local function fire()
+local function return_traffic()
   local handle = state.handle
   handle.has_fired = true
-  state.fence = state.fence + 1
-  write_fence(state.fence)
+  if state.handover then os.remove(handover_path) end
   for service, weights in pairs(handle.weights) do
     local found = instances(service)
     local can_return = false
@@ -180,11 +205,27 @@ local function fire()
   core.Warning("fairlead: the handle fired; traffic is back; the fence is " .. state.fence)
 end
 
+local function fire()
+  state.fence = state.fence + 1
+  write_fence(state.fence)
+  return_traffic()
+end
+
+-- Between the handover and its first moment, the worker before this one could do one thing alone: fire.
+catch_up = function()
+  if state.has_caught_up then return end
+  state.has_caught_up = true
+  local fence = read_fence()
+  if fence <= state.fence then return end
+  state.fence = fence
+  if state.handle and not state.handle.has_fired then return_traffic() end
+end
+
 -- After a reload the old worker lives until its last connection ends. A client that kept its connection may send it one
 -- more request, which must follow the weights of the new worker: the old one sends it there, and decides nothing itself.
 local function retire()
   if state.is_retired then return end
-  state.is_retired, state.handle = true, nil
+  state.is_retired, state.handle, state.handover = true, nil, nil
   for service in pairs(state.order) do
     local servers = core.backends[service].servers
     servers["_successor"]:set_weight(FULL_WEIGHT)
@@ -195,9 +236,11 @@ local function retire()
 end
 
 local function tick()
+  if tostring(core.get_info()["Stopping"]) == "1" then retire() end
+  if state.is_retired then return end
+  catch_up()
   local handle = state.handle
   if handle and not handle.has_fired and now_ms() >= handle.deadline_ms then fire() end
-  if tostring(core.get_info()["Stopping"]) == "1" then retire() end
 end
 
 core.register_task(function()
@@ -233,9 +276,12 @@ function commands.weights(fence, service, text)
   return "OK"
 end
 
-function commands.enable(fence, service, instance)
-  local server = core.backends[service] and core.backends[service].servers[instance]
+-- A server of this name that listens elsewhere was added by a writer that did not come to enable it.
+function commands.enable(fence, service, instance, port)
+  if not state.order[service] then return "NOROUTE" end
+  local server = core.backends[service].servers[instance]
   if not server then return "UNKNOWN " .. instance end
+  if server:get_addr():match(":(%d+)$") ~= port then return "ELSEWHERE" end
   forget_in_order(service, instance)
   table.insert(state.order[service], instance)
   server:set_ready()
@@ -250,7 +296,7 @@ function commands.vouch(fence, service, instance)
 end
 
 function commands.quiesce(fence, service, instance)
-  local server = core.backends[service] and core.backends[service].servers[instance]
+  local server = state.order[service] and core.backends[service].servers[instance]
   if not server then return "GONE" end
   if server:get_weight() > 0 then return "WEIGHTED" end
   local handle = state.handle
@@ -259,6 +305,12 @@ function commands.quiesce(fence, service, instance)
   state.proven[service .. "/" .. instance] = nil
   forget_in_order(service, instance)
   aim_preview(service)
+  return "OK"
+end
+
+function commands.cut(fence, service, instance)
+  local server = core.backends[service] and core.backends[service].servers[instance]
+  if server then server:shut_sess() end
   return "OK"
 end
 
@@ -281,17 +333,18 @@ function commands.stage(fence, position, service, text)
   for name in pairs(wanted) do
     if not found[name] then return "UNKNOWN " .. name end
   end
-  if position == "1" then state.staged = {} end
-  state.staged[service] = wanted
+  if position == "1" then state.staged, state.staged_count = {}, 0 end
+  state.staged[service], state.staged_count = wanted, (state.staged_count or 0) + 1
   return "OK"
 end
 
 function commands.rearm(fence, milliseconds, count)
   if state.handle and state.handle.has_fired then return "TRIPPED" end
-  if count == "0" then state.staged = {} end
+  if count == "0" then state.staged, state.staged_count = {}, 0 end
+  if count ~= tostring(state.staged_count) then return "UNSTAGED" end -- another writer staged, or a reload came between
   local deadline_ms = now_ms() + math.tointeger(tonumber(milliseconds))
   state.handle = { weights = state.staged, fence = fence, deadline_ms = deadline_ms, has_fired = false }
-  state.staged = {}
+  state.staged, state.staged_count = {}, nil
   return "OK"
 end
 
@@ -307,10 +360,30 @@ function commands.disarm(fence)
   return "OK"
 end
 
+-- Put the writer's drafts in place. For a reload, `version` is that of the status which the drafts were made from.
+function commands.install(fence, kind, version)
+  if kind == "lasting" then
+    os.remove(handover_path)
+    state.handover = nil
+    return os.rename(configuration_path .. "." .. fence, configuration_path) and "OK" or "DISK"
+  end
+  if version ~= tostring(state.version) then return "CHANGED" end
+  if not os.rename(configuration_path .. "." .. fence, configuration_path) then return "DISK" end
+  if not os.rename(handover_path .. "." .. fence, handover_path) then return "DISK" end
+  state.handover = { fence = fence, since_ms = now_ms() }
+  return "OK"
+end
+
+-- What a handover does not tell of.
+local is_told_by_no_handover = { admit = true, vouch = true, stage = true, install = true, cut = true }
+
 for name, command in pairs(commands) do
   core.register_cli({ "fairlead", name }, "fairlead " .. name .. " <fence> ...", function(applet, _, _, fence, ...)
     local number = math.tointeger(tonumber(fence))
-    local answer = (name ~= "arm" and not state.is_armed and not state.is_retired) and "UNARMED" or refusal(number)
+    local answer = (name ~= "arm" and not state.is_armed and not state.is_retired) and "UNARMED" or refusal(number, name)
+    -- Requests that an old worker still has are cut by whoever may write now.
+    if state.is_retired and name == "cut" then answer = (number or 0) < read_fence() and "STALE " .. read_fence() or nil end
+    if not answer and not is_told_by_no_handover[name] then state.version = state.version + 1 end
     applet:send((answer or command(number, ...)) .. "\n")
   end)
 end
@@ -330,7 +403,9 @@ end
 
 -- One fact a line. Built whole before it is sent, because sending may yield.
 core.register_cli({ "fairlead", "status" }, "fairlead status", function(applet)
-  local lines = { "fence " .. state.fence, "armed " .. (state.is_armed and 1 or 0), "digest " .. digest }
+  catch_up()
+  local lines = { "fence " .. state.fence, "armed " .. (state.is_armed and 1 or 0) }
+  lines[#lines + 1] = "routes " .. digest .. " " .. state.version
   local handle = state.handle
   if handle then
     local left = handle.has_fired and 0 or math.max(0, handle.deadline_ms - now_ms())
@@ -353,6 +428,20 @@ end)
 
 -- Start ----------------------------------------------------------------------------------------------------------------
 
+-- A handover is taken once, and only while its writer is the newest: a reload that somebody asks for late, or twice, is
+-- refused here, and the worker that runs goes on.
+local function take_handover()
+  local taken_path = handover_path .. ".taken"
+  if not os.rename(handover_path, taken_path) then error("fairlead: the handover was taken or withdrawn", 0) end
+  local before = dofile(taken_path)
+  os.remove(taken_path)
+  local fence = read_fence()
+  if fence > before.fence then
+    error("fairlead: fence " .. before.fence .. " of this configuration is older than " .. fence, 0)
+  end
+  return before
+end
+
 local function take_over(before)
   state.fence = math.max(state.fence, before.fence)
   state.is_armed = before.is_armed
@@ -372,7 +461,10 @@ core.register_init(function()
   for service, backend in pairs(core.backends) do
     if backend.servers["_gate"] then
       local order = {}
-      for name in pairs(instances(service)) do order[#order + 1] = name end
+      -- Names that begin with an underscore are the gate and the successor of this configuration, not instances.
+      for name in pairs(backend.servers) do
+        if name:sub(1, 1) ~= "_" then order[#order + 1] = name end
+      end
       table.sort(order, function(one, other)
         return tonumber(backend.servers[one]:get_puid()) < tonumber(backend.servers[other]:get_puid())
       end)
@@ -380,5 +472,6 @@ core.register_init(function()
       for _, name in ipairs(order) do state.proven[service .. "/" .. name] = true end
     end
   end
-  if handover_path then take_over(dofile(handover_path)) end
+  -- What was handed over by a worker that is gone by now is taken by nobody.
+  if is_reloaded then take_over(take_handover()) else os.remove(handover_path) end
 end)
