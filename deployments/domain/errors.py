@@ -118,6 +118,10 @@ class SourceUnavailable(Unavailable):
     """A source could not be fetched."""
 
 
+class DiskFull(Unavailable):
+    """There is no space left; the same call succeeds once there is."""
+
+
 class DeadlinePassed(Broken):
     """A deadline has passed."""
 
@@ -140,10 +144,6 @@ class CheckFailed(Broken):
 
 class CriteriaBreached(Broken):
     """The new release broke a success criterion."""
-
-
-class DiskFull(Broken):
-    """There is no space left."""
 
 
 class StepInDoubt(Broken):

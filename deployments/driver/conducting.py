@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from deployments.domain.entities import Deployment
 from deployments.domain.environment import Permission
-from deployments.domain.errors import Conflict, DeploymentError, LeaseLost, SecurityError
+from deployments.domain.errors import Conflict, DeploymentError, LeaseLost, SecurityError, Unavailable
 from deployments.domain.facts import Principal
 from deployments.domain.failing import reason_of, status_of
 from deployments.domain.reading.specification import parse_specification
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.status import DeploymentStatus
+from deployments.driver.enduring import patient
+from deployments.driver.following import bring_to_an_end
 from deployments.driver.forward import complete, enter
 from deployments.driver.keeping import LeaseKeeper
 from deployments.driver.opening import Request, open_deployment, owner_name, resume
@@ -28,6 +31,8 @@ class Conductor:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._patient = patient(world)
+        """Before the lease is held, and after, records that are away are waited for."""
         self._keeper: LeaseKeeper | None = None
 
     def begin(
@@ -48,20 +53,24 @@ class Conductor:
             Request(checked, asker, base, flow_run, parent, is_rollback=is_rollback, sanitised=read.changes)
         )
         try:
-            lease = wait_for_lease(self.world, record, owner_name())
+            lease = wait_for_lease(self._patient, record, owner_name())
         except DeploymentError as error:
-            self.world.records.deployments.withdraw(
-                record.id, status_of(error), reason=reason_of(error), message=error.message
-            )
-            self.world.records.commands.obeyed(record.id)
+            self._withdraw(record, error)
             raise
-        run = resume(self.world, self.world.records.deployments.get(record.id), lease)
+        run = resume(self._patient, self._patient.records.deployments.get(record.id), lease)
         self._keeper = LeaseKeeper(run)
         self._keeper.__enter__()
         return run
 
+    def _withdraw(self, record: Deployment, error: DeploymentError) -> None:
+        """End what never began. While the records are away it stays in the queue, and the reconciler ends it."""
+        records = self._patient.records
+        with suppress(Unavailable):
+            records.deployments.withdraw(record.id, status_of(error), reason=reason_of(error), message=error.message)
+            records.commands.obeyed(record.id)
+
     def _permit(self, specification: DeploymentSpecification, asker: Principal, is_rollback: bool) -> None:
-        environments = self.world.records.environments
+        environments = self._patient.records.environments
         record = environments.ensure_default(
             specification.target_environment, project=specification.project, principal=asker.name
         )
@@ -74,14 +83,14 @@ class Conductor:
 
     def _record(self, request: Request) -> Deployment:
         """A run that Prefect repeats goes on with its deployment while that is not final, else opens a new one."""
-        deployments = self.world.records.deployments
+        deployments = self._patient.records.deployments
         known = deployments.by_flow_run(request.flow_run) if request.flow_run else None
         if known is None:
-            return open_deployment(self.world, request)
+            return open_deployment(self._patient, request)
         if not known.is_final:
             return known
         return open_deployment(
-            self.world,
+            self._patient,
             Request(
                 request.specification.model_copy(update={"name": None}),
                 request.principal,
@@ -102,13 +111,18 @@ class Conductor:
         complete(run)
 
     def fail(self, run: Run, error: BaseException) -> DeploymentStatus:
-        """Take back what was touched. A run that lost its lease says so and leaves it to whoever holds it."""
+        """Take back what was touched, and return how it ended.
+
+        A run that lost its lease, or could not write any more, changes nothing under it: it waits until it can be seen
+        who has it, and takes it over again when nobody does. Raises LeaseLost when somebody else has ended it.
+        """
         try:
             return fail(run, error)
-        except LeaseLost:
-            return self.world.records.deployments.get(run.deployment).status
+        except (LeaseLost, Unavailable) as cause:
+            self.leave(run)
+            return bring_to_an_end(self.world, run.lease, run.deployment, cause)
         except Conflict:
-            return self.world.records.deployments.get(run.deployment).status
+            return self._patient.records.deployments.get(run.deployment).status
 
     def leave(self, run: Run) -> None:
         """Stop renewing."""
@@ -118,7 +132,7 @@ class Conductor:
 
     def outcome(self, run: Run) -> dict[str, Any]:
         """What the flow returns."""
-        record = self.world.records.deployments.get(run.deployment)
+        record = self._patient.records.deployments.get(run.deployment)
         return {"deployment": record.id, "name": record.name, "status": record.status.value}
 
 

@@ -2,27 +2,36 @@
 
 A thread renews the lease; only after that succeeded is the handle renewed. A lease that could not be renewed in time, a
 handle that fired, or a command to cancel interrupts the run: its next step raises, and no later one begins.
+
+Meanwhile records that are away are waited for by whoever drives the run, and not by this thread, which has to notice.
 """
 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from types import TracebackType
 
 from deployments.domain.errors import Cancelled, Conflict, LeaseLost, Unavailable
+from deployments.driver.enduring import plain, while_held
 from deployments.driver.run import Run
 
 
 class LeaseKeeper:
-    """A context: renews while inside. Leaving does not release the lease; who ends the deployment does."""
+    """A context: renews while inside, where the run's records endure what the lease outlasts.
+
+    Leaving does not release the lease; who ends the deployment does.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self._records = plain(run.world.records)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease-{run.environment}", daemon=True)
         self._last = run.world.clock.monotonic()
 
     def __enter__(self) -> LeaseKeeper:
+        self.run.world = while_held(self.run)
         self._thread.start()
         return self
 
@@ -31,6 +40,7 @@ class LeaseKeeper:
     ) -> None:
         self._ended.set()
         self._thread.join(timeout=10)
+        self.run.world = replace(self.run.world, records=self._records)
 
     def _keep(self) -> None:
         timings = self.run.world.timings
@@ -41,17 +51,17 @@ class LeaseKeeper:
                 self._renew()
 
     def _renew(self) -> None:
-        """Our own count of the expiry begins before we asked."""
+        """Our own count of the expiry begins before we asked, and goes on while an answer is awaited."""
         run, timings = self.run, self.run.world.timings
         asked = run.world.clock.monotonic()
         try:
-            run.world.records.leases.renew(run.lease)
+            self._records.leases.renew(run.lease)
             self._last = asked
         except Conflict as error:
             run.interruption.set(error)
         except Unavailable as error:
-            if asked - self._last > timings.lease.total_seconds():
-                run.interruption.set(LeaseLost("The lease could not be renewed in time.", cause=str(error)))
+            if run.world.clock.monotonic() - self._last > timings.lease.total_seconds():
+                run.interruption.set(overdue(run, error))
             return
         self._renew_handle()
 
@@ -72,8 +82,18 @@ class LeaseKeeper:
         if self.run.is_past_cancelling:
             return
         try:
-            command = self.run.world.records.commands.pending(self.run.deployment)
+            command = self._records.commands.pending(self.run.deployment)
         except Unavailable:
             return
         if command is not None:
             self.run.interruption.set(Cancelled(f"{command.by} asked to {command.kind}.", by=command.by))
+
+
+def overdue(run: Run, cause: Unavailable) -> LeaseLost:
+    """The lease may be over by now, and the environment somebody else's."""
+    return LeaseLost(
+        f"The lease of {run.environment} could not be renewed in time: {cause.message}",
+        remedy=cause.remedy,
+        environment=run.environment,
+        fence=run.fence,
+    )

@@ -14,7 +14,7 @@ from deployments.domain.errors import NotFound, Refused, VersionConflict
 from deployments.domain.events import DeploymentEventKind, Event
 from deployments.domain.status import ENDED, DeploymentStatus, Reason, check_transition
 from deployments.store.deployment_rows import count_steps_done, select_deployments, to_deployment
-from deployments.store.events import append, append_for, no_deployment
+from deployments.store.events import append, append_for, has_told, no_deployment
 from deployments.store.tables import NOW, documents, environments
 from deployments.store.tables import deployments as table
 from deployments.store.transactions import Lease, Scope
@@ -213,7 +213,10 @@ class Deployments:
             present = _lock(connection, lease, deployment)
             if present.status is S.ROLLING_BACK:
                 return _get(connection, deployment)
-            if present.status not in ENDED | {S.ROLLBACK_FAILED}:
+            is_over = present.status in ENDED | {S.ROLLBACK_FAILED}
+            if is_over and not undo:
+                return _get(connection, deployment)
+            if not is_over:
                 present = self._move(connection, lease, present, status, reason, message)
             if undo:
                 _write(connection, deployment, Document.UNDO, [dict(step) for step in undo])
@@ -232,12 +235,26 @@ class Deployments:
         service: str | None = None,
         data: Mapping[str, object] | None = None,
     ) -> None:
-        """Append one event of the deployment; `kind` is a DeploymentEventKind or its text."""
+        """Append one event of the deployment, with owner and fence of the writer; `kind` may be its text.
+
+        The same note of the same writer is told once, so that an answer that was lost costs nothing: what happens
+        twice under one fence says in `data` which time it is.
+        """
         told = DeploymentEventKind(kind)
+        whole = {**(data or {}), "owner": lease.owner, "fence": lease.fence}
         with self._scope.writing(lease) as connection:
-            append_for(
-                connection, deployment, told, self._scope.source, step=step, service=service, message=message, data=data
-            )
+            _lock(connection, lease, deployment)
+            if not has_told(connection, deployment, told, step=step, service=service, data=whole):
+                append_for(
+                    connection,
+                    deployment,
+                    told,
+                    self._scope.source,
+                    step=step,
+                    service=service,
+                    message=message,
+                    data=whole,
+                )
 
     def save_plan(
         self,
@@ -249,15 +266,17 @@ class Deployments:
         locks: Mapping[str, object] | None = None,
         message: str = "",
     ) -> None:
-        """Keep the plan (its `steps` are counted), and what it was made from."""
+        """Keep the plan (its `steps` are counted), and what it was made from. The same plan again is not told again."""
         steps = plan.get("steps")
         total = len(steps) if isinstance(steps, Sequence) else 0
         with self._scope.writing(lease) as connection:
             _lock(connection, lease, deployment)
-            _write(connection, deployment, Document.PLAN, plan)
+            is_new = _write(connection, deployment, Document.PLAN, plan)
             for kind, body in ((Document.FACTS, facts), (Document.LOCKS, locks)):
                 if body is not None:
                     _write(connection, deployment, kind, body)
+            if not is_new:
+                return
             connection.execute(
                 update(table)
                 .where(table.c.id == deployment)
@@ -338,12 +357,15 @@ def _lock(connection: Connection, lease: Lease, deployment: str) -> Deployment:
     return found
 
 
-def _write(connection: Connection, deployment: str, kind: Document, body: object) -> None:
+def _write(connection: Connection, deployment: str, kind: Document, body: object) -> bool:
+    """Keep a document; False when the same was kept already."""
     row = insert(documents).values(deployment=deployment, kind=kind.value, body=body)
     replacing = row.on_conflict_do_update(
-        index_elements=["deployment", "kind"], set_={"body": row.excluded.body, "written_at": NOW}
+        index_elements=["deployment", "kind"],
+        set_={"body": row.excluded.body, "written_at": NOW},
+        where=documents.c.body != row.excluded.body,
     )
-    connection.execute(replacing)
+    return connection.scalar(replacing.returning(documents.c.kind)) is not None
 
 
 def _get(connection: Connection, deployment: str) -> Deployment:

@@ -144,6 +144,26 @@ def append_for(
         raise no_deployment(deployment)
 
 
+def has_told(
+    connection: Connection,
+    deployment: str,
+    kind: DeploymentEventKind,
+    *,
+    step: str | None,
+    service: str | None,
+    data: Mapping[str, object],
+) -> bool:
+    """Whether a deployment has an event of this kind, about this, with these data, committed or of this transaction."""
+    same = select(events.c.sequence).where(
+        events.c.deployment == deployment,
+        events.c.kind == kind.value,
+        events.c.subject.is_not_distinct_from(step),
+        events.c.service.is_not_distinct_from(service),
+        events.c.data == literal(dict(data), events.c.data.type),
+    )
+    return bool(connection.scalar(select(exists(same))))
+
+
 def correlation_of(connection: Connection, deployment: str) -> str:
     """The correlation id of a deployment; its id where it is not recorded."""
     found = connection.scalar(select(deployments.c.correlation_id).where(deployments.c.id == deployment))

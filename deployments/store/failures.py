@@ -42,7 +42,11 @@ def translate(error: exc.DBAPIError | psycopg.Error, address: str) -> Deployment
     state = getattr(original, "sqlstate", None) or ""
     text = " ".join(str(original).split())
     if state == DISK_FULL or "No space left on device" in text:
-        return DiskFull(f"The disk of the database at {address} is full.", remedy="Free some space on it.")
+        return DiskFull(
+            f"The disk of the database at {address} is full: {text}.",
+            remedy="Free some space on it, or give it more; what waits for it then goes on by itself.",
+            address=address,
+        )
     if state in NO_TABLES:
         return Broken(
             f"The database at {address} lacks tables of this version: {text}.",

@@ -54,21 +54,24 @@ class Instances:
     def set_state(self, lease: Lease, instance: str, state: InstanceLife, *, retire_at: datetime | None = None) -> None:
         """Change where it is in its life; `retire_at` says until when a warm one is kept.
 
-        Retiring one that was never recorded is fine. Raises NotFound otherwise.
+        One that is there already is not told again. Retiring one that was never recorded is fine. Raises NotFound
+        otherwise.
         """
+        chosen = (instances.c.id == instance, instances.c.environment == lease.environment)
         change = (
             update(instances)
-            .where(instances.c.id == instance, instances.c.environment == lease.environment)
+            .where(*chosen)
             .values(state=state.value, retire_at=retire_at, updated_at=NOW)
             .returning(instances.c.service, instances.c.deployment, instances.c.updated_at)
         )
         with self._scope.writing(lease) as connection:
+            before = _state_before(connection, *chosen) if state in TOLD_AS else None
             row = connection.execute(change).one_or_none()
             if row is None:
                 if state is InstanceLife.RETIRED:
                     return
                 raise _unknown(instance)
-            if state in TOLD_AS:
+            if state in TOLD_AS and before != state:
                 append(connection, [self._event(connection, lease, instance, row, TOLD_AS[state])])
 
     def get(self, instance: str) -> Instance:
@@ -112,6 +115,11 @@ class Instances:
             deployment=row.deployment,
             service=row.service,
         )
+
+
+def _state_before(connection: Connection, *chosen: ColumnElement[bool]) -> str | None:
+    """Where an instance is in its life, locked until the transaction ends."""
+    return connection.scalar(select(instances.c.state).where(*chosen).with_for_update())
 
 
 def to_instance(row: Row[tuple[object, ...]]) -> Instance:

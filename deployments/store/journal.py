@@ -43,7 +43,7 @@ INTEND = text(
         INSERT INTO fairlead.journal AS j (deployment, key, action, fence)
         SELECT :deployment, :key, :body, :fence FROM lease
         ON CONFLICT (deployment, key) DO UPDATE SET attempts = j.attempts + 1, fence = excluded.fence
-        WHERE j.done_at IS NULL
+        WHERE j.done_at IS NULL AND j.fence <> excluded.fence
         RETURNING j.attempts
     ),
     told AS (
@@ -82,7 +82,7 @@ PROVE = text(
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One step of one deployment. `values` is the receipt, empty while in doubt; `attempts` counts the intents."""
+    """One step of one deployment. `values` is the receipt, empty while in doubt; `attempts` counts its writers."""
 
     key: str
     action: Mapping[str, object]
@@ -114,7 +114,9 @@ class Journal:
     ) -> dict[str, object] | None:
         """Write the intent; None: perform it now. A step that is done already returns its receipt instead.
 
-        A second intent of a step in doubt is counted as a further attempt. Raises LeaseLost, or NotFound.
+        One intent stands for all a writer does about a step under its fence: written again, because the answer was
+        lost or the effect is repeated, it changes nothing and is not told again. Under another fence a step in doubt
+        is a further attempt. Raises LeaseLost, or NotFound.
         """
         with self._writing(lease, events) as connection:
             try:
@@ -191,7 +193,8 @@ class Journal:
         }
 
 
-def _receipt(connection: Connection, deployment: str, key: str) -> dict[str, object]:
+def _receipt(connection: Connection, deployment: str, key: str) -> dict[str, object] | None:
+    """The receipt of a step that was intended; None while it is in doubt."""
     query = select(journal.c.receipt).where(journal.c.deployment == deployment, journal.c.key == key)
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -201,4 +204,4 @@ def _receipt(connection: Connection, deployment: str, key: str) -> dict[str, obj
             deployment=deployment,
             step=key,
         )
-    return dict(row.receipt or {})
+    return None if row.receipt is None else dict(row.receipt)

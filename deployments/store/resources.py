@@ -19,7 +19,10 @@ class Resources:
         self._scope = scope
 
     def record(self, lease: Lease, resource: Resource) -> None:
-        """Write it with its event; one that is known already keeps its maker and gets the new values."""
+        """Write it with its event; one that is known already keeps its maker and gets the new values.
+
+        One that is known as it is changes nothing and is not told again.
+        """
         row = insert(resources).values(
             key=resource.key,
             environment=lease.environment,
@@ -29,9 +32,15 @@ class Resources:
             deployment=resource.deployment,
             is_temporary=resource.is_temporary,
         )
-        row = row.on_conflict_do_update(index_elements=["key"], set_={"values": row.excluded["values"]})
+        row = row.on_conflict_do_update(
+            index_elements=["key"],
+            set_={"values": row.excluded["values"]},
+            where=resources.c["values"] != row.excluded["values"],
+        )
         with self._scope.writing(lease) as connection:
-            kept = connection.execute(row.returning(resources)).one()
+            kept = connection.execute(row.returning(resources)).one_or_none()
+            if kept is None:
+                return
             append(connection, [self._event(connection, lease, kept, ResourceEventKind.PROVISIONED)])
 
     def remove(self, lease: Lease, key: str) -> None:

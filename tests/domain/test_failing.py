@@ -27,7 +27,7 @@ from deployments.domain.status import DeploymentStatus, Reason
         (errors.SecurityError(), Reason.REFUSED, DeploymentStatus.FAILED),
         (errors.ProxyUnavailable(), Reason.UNAVAILABLE, DeploymentStatus.FAILED),
         (errors.DatabaseUnavailable(), Reason.UNAVAILABLE, DeploymentStatus.FAILED),
-        (errors.DiskFull(), Reason.BROKEN, DeploymentStatus.FAILED),
+        (errors.DiskFull(), Reason.UNAVAILABLE, DeploymentStatus.FAILED),
         (errors.VersionConflict(), Reason.BROKEN, DeploymentStatus.FAILED),
         (KeyError("unexpected"), Reason.BROKEN, DeploymentStatus.FAILED),
         (KeyboardInterrupt(), Reason.BROKEN, DeploymentStatus.FAILED),

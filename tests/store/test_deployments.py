@@ -244,6 +244,23 @@ def test_documents_are_kept_and_replaced(held: Held) -> None:
     assert held.present().progress.total == 2
 
 
+def test_a_note_is_told_once_by_each_writer(held: Held) -> None:
+    deployments = held.records.deployments
+    for _ in range(2):
+        deployments.note(held.lease, held.deployment, "TakenOver", "nobody drove it")
+    later = held.records.leases.take_over(held.environment, "another", LONG)
+    deployments.note(later, held.deployment, "TakenOver", "nobody drove it")
+    deployments.note(later, held.deployment, "TakenOver", "nobody drove it", data={"time": 2})
+    assert kinds(held).count("TakenOver") == 3
+
+
+def test_the_same_plan_again_is_told_once(held: Held) -> None:
+    for steps in ([{"key": "a"}], [{"key": "a"}], [{"key": "b"}]):
+        held.records.deployments.save_plan(held.lease, held.deployment, {"steps": steps}, locks={"web": {}})
+    assert kinds(held).count("DeploymentPlanned") == 2
+    assert held.records.deployments.plan(held.deployment) == {"steps": [{"key": "b"}]}
+
+
 def test_notes_and_given_events_are_told_in_order(held: Held) -> None:
     held.records.deployments.note(held.lease, held.deployment, "TrafficReturned", "all of it", service="web")
     checked = DeploymentEvent(

@@ -102,6 +102,16 @@ def test_warm_instances_are_due_when_their_time_is_over(held: Held) -> None:
     assert len(records.instances.of_deployment(held.deployment)) == 2
 
 
+def test_an_instance_is_told_once_to_be_where_it_is(held: Held) -> None:
+    name = f"{held.environment}-told"
+    held.records.instances.record(held.lease, instance(held, name))
+    for state in (InstanceLife.WARM, InstanceLife.WARM, InstanceLife.RETIRED, InstanceLife.RETIRED):
+        held.records.instances.set_state(held.lease, name, state, retire_at=NOW)
+    happened = held.records.events.timeline(environment=held.environment)
+    told = [event.kind.value for event in happened if event.kind.value.startswith("Instance")]
+    assert told == ["InstanceKeptWarm", "InstanceRetired"]
+
+
 def test_a_warm_instance_that_serves_again_is_not_due(held: Held) -> None:
     name = f"{held.environment}-back"
     held.records.instances.record(held.lease, instance(held, name))
@@ -145,6 +155,15 @@ def test_resources_keep_their_maker_and_are_removed_once(held: Held) -> None:
     assert resources.find(key) is None
     happened = held.records.events.timeline(environment=held.environment)
     assert [event.kind.value for event in happened].count("ResourceRemoved") == 1
+
+
+def test_a_resource_is_told_again_only_when_it_is_another(held: Held) -> None:
+    resources, key = held.records.resources, f"{held.environment}.data"
+    for path in ("/data", "/data", "/new"):
+        made = Resource(held.environment, "data", "directory", key, {"path": path}, held.deployment, NOW)
+        resources.record(held.lease, made)
+    happened = held.records.events.timeline(environment=held.environment)
+    assert [event.kind.value for event in happened].count("ResourceProvisioned") == 2
 
 
 def test_releases_are_known_by_digest_whatever_the_environment(records: Records) -> None:

@@ -54,12 +54,24 @@ def test_the_first_receipt_is_kept_and_told_once(held: Held) -> None:
     assert told(held).count(("StepDone", "start:a")) == 1
 
 
-def test_a_step_in_doubt_counts_its_attempts(held: Held) -> None:
+def test_an_intent_again_by_the_same_writer_says_perform_and_is_told_once(held: Held) -> None:
     journal = held.records.journal
     for _ in range(3):
         assert journal.intend(held.lease, held.deployment, "start:a", {}) is None
     (entry,) = journal.entries(held.deployment)
-    assert (entry.attempts, entry.is_done) == (3, False)
+    assert (entry.attempts, entry.is_done) == (1, False)
+    assert told(held) == [("StepIntended", "start:a")]
+
+
+def test_a_step_in_doubt_counts_its_writers(held: Held) -> None:
+    journal, lease = held.records.journal, held.lease
+    for owner in ("second", "third"):
+        journal.intend(lease, held.deployment, "start:a", {})
+        lease = held.records.leases.take_over(held.environment, owner, LONG)
+    assert journal.intend(lease, held.deployment, "start:a", {}) is None
+    (entry,) = journal.entries(held.deployment)
+    assert (entry.attempts, entry.fence, entry.is_done) == (3, lease.fence, False)
+    assert told(held) == [("StepIntended", "start:a")] * 3
 
 
 def test_a_receipt_without_an_intent_is_refused(held: Held) -> None:

@@ -96,7 +96,18 @@ def test_a_holder_raises_its_own_fence(records: Records, environment: str) -> No
     lease = records.leases.acquire(environment, "one", LONG)
     raised = records.leases.refence(lease, minimum_fence=9)
     assert (raised.owner, raised.fence) == ("one", 10)
-    with pytest.raises(LeaseLost):
+
+
+def test_a_holder_that_did_not_hear_the_answer_raises_its_fence_again(records: Records, environment: str) -> None:
+    lease = records.leases.acquire(environment, "one", LONG)
+    records.leases.refence(lease, minimum_fence=9)
+    assert records.leases.refence(lease, minimum_fence=9).fence == 11
+
+
+def test_a_fence_is_not_raised_by_who_lost_the_lease(records: Records, environment: str) -> None:
+    lease = records.leases.acquire(environment, "one", LONG)
+    records.leases.take_over(environment, "two", LONG)
+    with pytest.raises(LeaseLost, match="two"):
         records.leases.refence(lease)
 
 
