@@ -68,6 +68,8 @@ class ResourceEventKind(StrEnum):
     INSTANCE_EXITED = "InstanceExited"
     ROUTE_DECLARED = "RouteDeclared"
     ROUTE_REMOVED = "RouteRemoved"
+    DRIFT_REPAIRED = "DriftRepaired"
+    """What runs was brought back to what the records say, while no deployment was under way."""
 
 
 class SecurityEventKind(StrEnum):
