@@ -106,6 +106,10 @@ class FakeSupervisor:
         life = self._lives[instance]
         life.pid, life.exit_code, life.restarts = next(self._pids), code, life.restarts + 1
 
+    def lose(self, instance: str) -> None:
+        """Let it be gone without a trace: the machine was restarted, and the supervisor's records were lost."""
+        del self._lives[instance]
+
     def reports(self) -> Sequence[InstanceReport]:
         """Every instance of every environment, running ones first."""
         lives = sorted(self._lives.values(), key=lambda life: life.state is not InstanceState.RUNNING)
