@@ -131,9 +131,9 @@ def plan_change(
 
 
 def moved(service: ServiceSpecification, facts: Facts) -> bool:
-    """Whether the specification asks for another public port than the route has."""
+    """Whether the route is not where the specification asks for it: on another public port, or gone."""
     present = facts.routes.get(service.name)
-    return service.port is not None and present is not None and service.port != present
+    return service.type is ServiceType.WEB and (present is None or service.port not in (None, present))
 
 
 def warm_instances(warm: Iterable[RunningRelease], revision: str, replicas: int) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployments.domain.errors import HandleTripped
 from deployments.domain.ports import Endpoint
-from deployments.domain.steps import DisarmHandle, MarkStable, PromoteRoutes, WriteReport
+from deployments.domain.steps import DisarmHandle, MarkStable, Phase, PromoteRoutes, WriteReport
 from deployments.domain.strategies.decision import even
 from deployments.driver.effects.instances import ensure_all_alive, restarts_of
 from deployments.driver.effects.traffic import set_weights
@@ -52,19 +52,31 @@ def promote_routes(action: PromoteRoutes, run: Run) -> dict[str, object]:
     """Give the new releases everything, where a handle that fired has taken it back, and write them to disk."""
     stable = {}
     for service in action.services:
-        change = run.plan.change(service)
-        weights = {b.endpoint.instance: b.weight for b in run.backends(service)}
-        if not all(weights.get(instance) for instance in change.instances):
-            previous = [name for name in change.previous if name in weights]
-            set_weights(run, service, {**even(change.instances), **even(previous, 0)})
-        stable[service] = endpoints_of(run, service, change.instances)
+        ensure_everything(run, service)
+        stable[service] = endpoints_of(run, service, run.plan.change(service).instances)
     run.proxy.promote(stable, fence=run.fence)
     return {service: [endpoint.instance for endpoint in endpoints] for service, endpoints in stable.items()}
 
 
+def ensure_everything(run: Run, service: str) -> None:
+    """All traffic to the new release; nothing is done where it has it."""
+    change = run.plan.change(service)
+    weights = {b.endpoint.instance: b.weight for b in run.backends(service)}
+    if not all(weights.get(instance) for instance in change.instances):
+        previous = [name for name in change.previous if name in weights]
+        set_weights(run, service, {**even(change.instances), **even(previous, 0)})
+
+
 def disarm_handle(action: DisarmHandle, run: Run) -> dict[str, object]:
-    """Take the handle away; one that is not armed is fine."""
+    """Take the handle away, then see that the new releases have the traffic; a handle that is not armed is fine.
+
+    A controller that died after the promotion leaves the handle armed. When it fires, the traffic is with the old
+    releases while the new ones are stable: only once it is gone does what is given stay.
+    """
     run.proxy.disarm_handle(fence=run.fence)
+    for step in run.plan.of_phase(Phase.COMPLETION):
+        for service in step.action.services if isinstance(step.action, PromoteRoutes) else ():
+            ensure_everything(run, service)
     return {}
 
 
