@@ -1,0 +1,254 @@
+"""A lane: one home with its proxies, processes, ports and database, in which rows are run one after the other.
+
+It has no threads, so that it can fork: controllers, takers and load each are a process of their own.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from deployments.adapters.supervisor.data_plane import DataPlane
+from deployments.assembly import assemble, data_plane
+from deployments.domain.entities import Deployment
+from deployments.driver.conducting import Conductor
+from deployments.driver.forward import go_forward
+from deployments.driver.reconciling import reconcile_all
+from deployments.driver.returning import target_of_rollback
+from deployments.driver.world import World
+from deployments.settings import Settings, Timings
+from tests.faults.killing import Reaper, watched
+from tests.faults.kinds import SERVICES, Kind, specification, write_source
+from tests.load import LoadGenerator, LoadReport
+
+FORK = multiprocessing.get_context("fork")
+TIMINGS = Timings(*(timedelta(seconds=seconds) for seconds in (0.5, 2, 3, 12)))
+"""Shorter than the defaults, so that a row is seconds; their order is what matters."""
+SETTLE_SECONDS = 60.0
+AT_MOST_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a controller is to do."""
+
+    kind: Kind
+    environment: str
+    version: str
+    is_bad: bool = False
+    is_rollback: bool = False
+    kill_at: str | None = None
+
+
+@dataclass(slots=True)
+class Done:
+    """What became of a controller: the boundaries it passed, and how its process ended."""
+
+    passed: list[str] = field(default_factory=list)
+    exit_code: int | None = None
+    trouble: str = ""
+
+    @property
+    def was_killed(self) -> bool:
+        """By SIGKILL."""
+        return self.exit_code == -signal.SIGKILL
+
+
+class Lane:
+    """Lives in the process that made it."""
+
+    def __init__(self, directory: Path, database_url: str) -> None:
+        """`directory` is short: sockets are in it."""
+        self.directory = directory
+        self.settings = Settings(
+            home=directory / "home",
+            run_directory=directory / "run",
+            database_url=SecretStr(database_url),
+            timings=TIMINGS,
+        )
+        self.settings.ensure_directories()
+
+    @cached_property
+    def world(self) -> World:
+        """For looking on; controllers assemble worlds of their own."""
+        return assemble(self.settings)
+
+    @cached_property
+    def supervisor(self) -> DataPlane:
+        """Of all environments of this lane."""
+        return data_plane(self.settings)
+
+    def last(self, environment: str) -> Deployment | None:
+        """The newest deployment of an environment."""
+        found = [d for d in self.world.records.queries.history(limit=20) if d.environment == environment]
+        return self.world.records.deployments.get(found[0].id) if found else None
+
+    def deploy(self, order: Order) -> Done:
+        """In a process of its own, to its end."""
+        return self._in_process(drive, order)
+
+    def settle(self, environment: str, kill_at: str | None = None) -> Done:
+        """What `fairlead up` does in another process: rounds of the reconciler until the last deployment is final."""
+        return self._in_process(reconcile, environment, kill_at)
+
+    def _in_process(self, work: Callable[..., None], *arguments: object) -> Done:
+        ours, theirs = FORK.Pipe()
+        process = FORK.Process(target=quietly, args=(theirs, work, self.settings, *arguments))
+        process.start()
+        theirs.close()
+        done = Done()
+        deadline = time.monotonic() + AT_MOST_SECONDS
+        while process.is_alive() and time.monotonic() < deadline:
+            receive(ours, done, seconds=0.05)
+        if process.is_alive():
+            done.trouble = f"did not end within {AT_MOST_SECONDS:.0f} s"
+            process.kill()
+        process.join()
+        while receive(ours, done, seconds=0):
+            continue
+        done.exit_code = process.exitcode
+        return done
+
+    @contextmanager
+    def load(self, environment: str) -> Iterator[Load]:
+        """Constant requests to both public routes while inside."""
+        ports = {r.service: r.port for r in self.world.proxy(environment).routes() if r.service in SERVICES}
+        load = Load(ports)
+        try:
+            yield load
+        finally:
+            load.stop()
+
+    def end_environment(self, environment: str) -> None:
+        """Stop everything of it, as `destroy` does."""
+        fence = 10**6
+        for report in self.supervisor.observe_all(environment):
+            self.supervisor.ensure_stopped(report.instance, grace=timedelta(seconds=2), fence=fence)
+        self.world.proxy(environment).stop()
+
+    def close(self) -> None:
+        """Nothing of it runs any more."""
+        self.supervisor.stop()
+
+
+class Load:
+    """Load generators in a process of their own, so that nothing here takes their time."""
+
+    def __init__(self, ports: Mapping[str, int]) -> None:
+        self._ours, theirs = FORK.Pipe()
+        self._process: BaseProcess = FORK.Process(target=send_load, args=(theirs, dict(ports)))
+        self._process.start()
+        theirs.close()
+        self.reports: dict[str, LoadReport] = {}
+        self._ours.poll(10)
+        self._ours.recv()
+
+    def stop(self) -> None:
+        """Send nothing new, wait for the last answers, keep the reports."""
+        if self._process.is_alive():
+            self._ours.send("stop")
+            if self._ours.poll(60):
+                self.reports = self._ours.recv()
+        self._process.join(10)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def send_load(orders: Connection, ports: Mapping[str, int]) -> None:
+    """Until told to stop, or nobody is there to tell."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    loads = {
+        name: LoadGenerator(
+            f"http://127.0.0.1:{port}/", rate=40, keep_alive=2, fresh=2, slow=1, slow_path="/slow/0.4", at_most=300
+        )
+        for name, port in ports.items()
+    }
+    for load in loads.values():
+        load.start()
+    orders.send("started")
+    try:
+        orders.recv()
+    except EOFError:
+        return
+    for load in loads.values():
+        load.wait_for(8, patience=30)
+    for load in loads.values():
+        load.stop()
+    orders.send({name: load.report() for name, load in loads.items()})
+
+
+def quietly(report: Connection, work: Callable[..., None], *arguments: Any) -> None:
+    """A child's whole life: what goes wrong is reported, and it leaves without touching what it inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setpgid(0, 0)
+    try:
+        work(report, *arguments)
+    except BaseException:  # noqa: BLE001 - told to the lane, which judges
+        report.send(("trouble", traceback.format_exc()))
+    os._exit(0)
+
+
+def receive(report: Connection, done: Done, *, seconds: float) -> bool:
+    """Take one message; False when there is none."""
+    try:
+        if not report.poll(seconds):
+            return False
+        kind, value = report.recv()
+    except EOFError:
+        time.sleep(seconds)
+        return False
+    if kind == "trouble":
+        done.trouble = value
+    else:
+        done.passed = value
+    return True
+
+
+def drive(report: Connection, settings: Settings, order: Order) -> None:
+    """One deployment, as the flow does it, without Prefect."""
+    reaper = Reaper(order.kill_at)
+    world = watched(assemble(settings), reaper)
+    conductor = Conductor(world)
+    source = write_source(settings.home / "sources" / f"{order.environment}-{order.version}", order.version)
+    parent = None
+    if order.is_rollback:
+        back = target_of_rollback(world, order.environment)
+        asked, source, parent = back.specification, back.base, back.target.id
+    else:
+        asked = specification(order.kind, order.environment, order.version, source, is_bad=order.is_bad)
+    run = conductor.begin(asked, None, source, None, parent, is_rollback=order.is_rollback)
+    try:
+        go_forward(run)
+    except Exception as error:  # noqa: BLE001 - whatever ends it, as in the flow
+        conductor.fail(run, error)
+    finally:
+        conductor.leave(run)
+    report.send(("passed", reaper.passed))
+
+
+def reconcile(report: Connection, settings: Settings, environment: str, kill_at: str | None) -> None:
+    """Rounds until no deployment of the environment is unfinished."""
+    reaper = Reaper(kill_at)
+    world = watched(assemble(settings), reaper)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while world.records.deployments.unfinished(environment):
+        reconcile_all(world)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not settled within {SETTLE_SECONDS:.0f} s")
+        time.sleep(0.1)
+    report.send(("passed", reaper.passed))

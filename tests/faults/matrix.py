@@ -1,0 +1,145 @@
+"""Runs rows side by side: each lane is a process with proxies, database and ports of its own."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.database import PostgresServer, postgres_server
+from tests.faults.kinds import KINDS, Kind
+from tests.faults.lane import FORK, Lane
+from tests.faults.rows import Ground, Result, Row
+
+Told = Callable[[Result], None]
+
+
+class Lanes:
+    """Processes that wait for rows."""
+
+    def __init__(self, number: int, directory: Path, server: PostgresServer) -> None:
+        """Forked before anything here has a connection or a thread."""
+        self._all: dict[Connection, BaseProcess] = {}
+        for index in range(number):
+            ours, theirs = FORK.Pipe()
+            url = server.url(server.create_database())
+            process = FORK.Process(target=work, args=(theirs, directory / str(index), url), daemon=False)
+            process.start()
+            theirs.close()
+            self._all[ours] = process
+
+    def run(self, rows: Sequence[Row], told: Told, *, until: float) -> list[Result]:
+        """Each row in the lane that is free first; those that time did not allow are left as not run."""
+        waiting, free, results = list(rows), list(self._all), []
+        under_way: dict[Connection, Row] = {}
+        while waiting or under_way:
+            while waiting and free and time.monotonic() < until:
+                lane, row = free.pop(), waiting.pop(0)
+                lane.send(row)
+                under_way[lane] = row
+            if not under_way:
+                break
+            ready = wait(list(under_way), timeout=1)
+            for lane in [lane for lane in under_way if lane in ready]:
+                result = received(lane, under_way.pop(lane))
+                results.append(result)
+                told(result)
+                if result.end != "lane lost":
+                    free.append(lane)
+        return [*results, *(Result(row) for row in waiting)]
+
+    def close(self) -> None:
+        """End the lanes, and what they started."""
+        for lane, process in self._all.items():
+            if process.is_alive():
+                lane.send(None)
+        for process in self._all.values():
+            process.join(60)
+            if process.is_alive():
+                process.kill()
+
+
+def received(lane: Connection, row: Row) -> Result:
+    """The lane's answer; a lane that died has none."""
+    try:
+        result: Result = lane.recv()
+    except EOFError:
+        result = Result(row, end="lane lost", wrong=["the lane's process died"])
+    return result
+
+
+def work(orders: Connection, directory: Path, url: str) -> None:
+    """A lane's life: rows until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    directory.mkdir(parents=True, exist_ok=True)
+    lane = Lane(directory, url)
+    ground = Ground(lane)
+    try:
+        while (row := receive_row(orders)) is not None:
+            orders.send(ground.run(row))
+    finally:
+        lane.close()
+
+
+def receive_row(orders: Connection) -> Row | None:
+    """The next one; None at the end, also when nobody is left to ask."""
+    try:
+        row: Row | None = orders.recv()
+    except EOFError:
+        return None
+    return row
+
+
+@contextmanager
+def lanes(number: int) -> Iterator[Lanes]:
+    """Lanes on a database server of their own; nothing is left of them."""
+    directory = Path(tempfile.mkdtemp(prefix="fl-m-", dir="/tmp"))
+    directory.chmod(0o755)
+    try:
+        with postgres_server() as server:
+            found = Lanes(number, directory, server)
+            try:
+                yield found
+            finally:
+                found.close()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def enumerate_rows(found: Lanes, kinds: Sequence[Kind], told: Told, *, until: float) -> tuple[list[Result], list[Row]]:
+    """Each kind once without a kill: how it ends, and every boundary that it passes."""
+    results = found.run([Row(kind) for kind in kinds], told, until=until)
+    rows = [Row(result.row.kind, boundary) for result in results for boundary in result.passed]
+    return results, rows
+
+
+def sample(rows: Sequence[Row], share: int, seed: int = 0) -> list[Row]:
+    """One of `share` rows, of every kind, spread over its boundaries."""
+    chosen = []
+    for kind in KINDS:
+        own = [row for row in rows if row.kind == kind]
+        offset = random.Random(f"{seed} {kind}").randrange(share) if own else 0
+        chosen += own[offset::share]
+    return chosen
+
+
+def interleave(rows: Sequence[Row]) -> list[Row]:
+    """Kinds in turn, so that a run that is cut short has seen something of each."""
+    queues: dict[Kind, list[Row]] = {}
+    for row in rows:
+        queues.setdefault(row.kind, []).append(row)
+    turns: list[Any] = []
+    while queues:
+        for kind in list(queues):
+            turns.append(queues[kind].pop(0))
+            if not queues[kind]:
+                del queues[kind]
+    return turns
