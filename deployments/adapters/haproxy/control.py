@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from deployments.adapters.haproxy.runtime import CURRENT, Runtime
-from deployments.adapters.haproxy.waiting import holds_within
+from deployments.adapters.haproxy.waiting import last_within
 from deployments.domain.errors import (
     Broken,
     Conflict,
@@ -78,6 +79,19 @@ class Control:
         """Check the fence before something that HAProxy cannot check itself."""
         self._command("admit", fence)
 
+    @contextmanager
+    def judging(self, fence: int) -> Iterator[None]:
+        """What a writer finds wrong counts only while it may write: one that was overtaken saw its successor's work.
+
+        Raises StaleFence, or HandleTripped, in place of an error that such a writer makes of it.
+        """
+        try:
+            yield
+        except (Refused, Broken, ProxyUnavailable):
+            with suppress(ProxyUnavailable):
+                self.admit(fence)
+            raise
+
     def set_weights(self, service: str, weights: Mapping[str, int], *, fence: int) -> None:
         """Raises NotUpYet, besides the refusals of a writer."""
         self._command("weights", fence, service, _weights(weights))
@@ -135,22 +149,22 @@ class Control:
 
     def status(self) -> Status:
         """What the current worker holds. Raises ProxyUnavailable."""
-        answer = self._runtime.ask("fairlead status", worker=CURRENT)
+        answer = self._runtime.ask_again("fairlead status")
         if not answer.startswith("fence "):
             raise ProxyUnavailable(f"The proxy answered {answer.strip()!r} instead of its status.")
         return _read_status(answer)
 
     def _command(self, name: str, fence: int, *words: str, worker: str = CURRENT) -> str:
-        """One command, asked again while a reload is under way: it is done by the worker that comes of it, or not."""
+        """One command, asked again while a reload is under way: it is done by the worker that comes of it, or not.
+
+        A master that starts over cuts questions off; all but `install` may be done twice.
+        """
         command = " ".join(("fairlead", name, str(fence), *words))
-        answers: list[str] = []
-
-        def is_answered() -> bool:
-            answers.append(self._runtime.ask(command, worker=worker).strip())
-            return answers[-1] != "RELOADING"
-
-        holds_within(is_answered, RELOAD_PATIENCE)
-        reason, _, detail = answers[-1].partition(" ")
+        ask = self._runtime.ask if name == "install" else self._runtime.ask_again
+        answer = last_within(
+            lambda: ask(command, worker=worker).strip(), lambda text: text != "RELOADING", RELOAD_PATIENCE
+        )
+        reason, _, detail = answer.partition(" ")
         if reason in DONE or (worker != CURRENT and reason not in ("STALE", "TRIPPED")):
             return reason
         if reason == "DOWN":

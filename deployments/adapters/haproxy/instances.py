@@ -95,7 +95,7 @@ class Instances:
 
         So a writer that was overtaken may have left one of this name, or have deleted ours before it was enabled.
         """
-        answer = self._runtime.ask(dynamic_server(service, endpoint.instance, endpoint.port))
+        answer = self._runtime.ask_again(dynamic_server(service, endpoint.instance, endpoint.port))
         if "New server registered" not in answer and "Already exists" not in answer:
             raise ProxyUnavailable(f"HAProxy did not take instance {endpoint.instance}: {answer.strip()}")
         try:
@@ -103,14 +103,14 @@ class Instances:
                 return True
         except NotFound:
             return False
-        self._runtime.ask(f"del server {service}/{endpoint.instance}")
+        self._runtime.ask_again(f"del server {service}/{endpoint.instance}")
         return False
 
     def _is_deleted(self, service: str, instance: str, fence: int) -> bool:
         """HAProxy deletes no server that is not in maintenance: one that a newer writer enabled again stays."""
         for worker in (*self._runtime.processes().old_workers, CURRENT):
             self._control.cut(service, instance, worker=worker, fence=fence)
-        answer = self._runtime.ask(f"del server {service}/{instance}")
+        answer = self._runtime.ask_again(f"del server {service}/{instance}")
         return "Server deleted" in answer or "No such" in answer
 
     def _sessions(self, service: str) -> Counter[str]:

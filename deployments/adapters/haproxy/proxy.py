@@ -66,19 +66,23 @@ class HAProxy:
 
     def ensure_routes(self, routes: Sequence[RouteDeclaration], *, fence: int) -> None:
         """Add the named routes in one reload. Raises Refused when a port is taken."""
-        self._routes.ensure(routes, fence=fence)
+        with self._control.judging(fence):
+            self._routes.ensure(routes, fence=fence)
 
     def remove_routes(self, services: Sequence[str], *, fence: int) -> None:
         """Take routes away in one reload."""
-        self._routes.remove(services, fence=fence)
+        with self._control.judging(fence):
+            self._routes.remove(services, fence=fence)
 
     def attach(self, service: str, endpoint: Endpoint, *, fence: int) -> None:
         """Make an instance known with weight 0. Raises Refused when the name is taken with another port."""
-        self._instances.attach(service, endpoint, fence=fence)
+        with self._control.judging(fence):
+            self._instances.attach(service, endpoint, fence=fence)
 
     def detach(self, service: str, instance: str, *, fence: int) -> None:
         """Forget an instance. Raises Refused while it has weight, or while the armed handle returns to it."""
-        self._instances.detach(service, instance, fence=fence)
+        with self._control.judging(fence):
+            self._instances.detach(service, instance, fence=fence)
 
     def backends(self, service: str) -> Sequence[BackendState]:
         """What is attached now, in the order in which it was attached. Raises NotFound without a route."""
@@ -86,7 +90,8 @@ class HAProxy:
 
     def set_weights(self, service: str, weights: Mapping[str, int], *, fence: int) -> None:
         """Set weights, make before break. Raises NotFound for an instance that is not attached, and Broken."""
-        self._instances.set_weights(service, weights, fence=fence)
+        with self._control.judging(fence):
+            self._instances.set_weights(service, weights, fence=fence)
 
     def hold(self, service: str, up_to: timedelta, *, fence: int) -> None:
         """Keep new requests waiting, each for at most `up_to`; then they get 503. A fired handle releases them too."""
@@ -124,7 +129,8 @@ class HAProxy:
 
     def promote(self, stable: Mapping[str, Sequence[Endpoint]], *, fence: int) -> None:
         """Write the file so that a bare restart serves these instances. No reload."""
-        self._routes.promote(stable, fence=fence)
+        with self._control.judging(fence):
+            self._routes.promote(stable, fence=fence)
 
     def stop(self) -> None:
         """Stop HAProxy and the meter."""

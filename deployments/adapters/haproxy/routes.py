@@ -13,7 +13,7 @@ from deployments.adapters.haproxy.ports import require_free_ports
 from deployments.adapters.haproxy.rendering import LiveServer, LiveService, routes_digest
 from deployments.adapters.haproxy.runtime import ReloadAnswer, Runtime
 from deployments.adapters.haproxy.waiting import holds_within
-from deployments.domain.errors import Conflict, NotFound, ProxyUnavailable
+from deployments.domain.errors import Conflict, NotFound, ProxyUnavailable, Refused
 from deployments.domain.ports import Endpoint, RouteDeclaration
 
 INSTALL_PATIENCE = timedelta(seconds=5)
@@ -69,13 +69,26 @@ class Routes:
             self._install(tuple(declared.values()), fence)
 
     def tidy(self, *, fence: int) -> None:
-        """Make the configuration what its routes say; another writer of this fence may have a reload under way."""
-        if self._files.is_as_rendered():
+        """Finish what a writer left that was killed, or overtaken, around its reload: load the routes of its file.
+
+        One that cannot be loaded any more (its port was taken) is given up: nobody was served by it yet.
+        """
+        if self._is_tidy():
             return
-        with self._files.changing(fence):
+        with self._files.changing(fence):  # another writer of this fence may have a reload under way
             self._control.admit(fence)
-            if not self._files.is_as_rendered():
-                self._install(self._files.routes(), fence)
+            routes = self._files.routes()
+            try:
+                self._serve(routes, before=routes, fence=fence)
+            except (Refused, ProxyUnavailable):
+                served = self._control.status().services
+                routes = tuple(route for route in routes if route.service in served)
+            if not self._files.is_as_rendered() or routes != self._files.routes():
+                self._install(routes, fence)
+
+    def _is_tidy(self) -> bool:
+        is_loaded = self._control.status().digest == routes_digest(self._files.routes())
+        return is_loaded and self._files.is_as_rendered()
 
     def _install(self, routes: tuple[RouteDeclaration, ...], fence: int) -> None:
         self._files.draft(routes, fence=fence)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from deployments.adapters.haproxy.waiting import last_within
 from deployments.domain.errors import ProxyUnavailable
 
 CURRENT = "@1"
 FRONTENDS, SERVERS = 1, 4
 _RELOAD_TIMEOUT = timedelta(seconds=30)
+_REFUSED_PATIENCE = timedelta(seconds=1)
+_CUT_OFF_PATIENCE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +50,24 @@ class Runtime:
         self._timeout = timeout
 
     def ask(self, command: str, *, worker: str = CURRENT) -> str:
-        """The answer of one worker. Raises ProxyUnavailable."""
-        return self._exchange(f"{worker} {command}", self._timeout)
+        """The answer of one worker; empty when it was cut off. Raises ProxyUnavailable."""
+        return self._ask_patiently(f"{worker} {command}")
+
+    def ask_again(self, command: str, *, worker: str = CURRENT) -> str:
+        """The same for a question that may be asked twice: again when it was cut off. Raises ProxyUnavailable."""
+        return last_within(lambda: self.ask(command, worker=worker), bool, _CUT_OFF_PATIENCE)
 
     def answers(self) -> bool:
         """Whether a master with a current worker is there."""
         try:
-            return "Pid:" in self.ask("show info")
+            return "Pid:" in self._exchange(f"{CURRENT} show info", self._timeout)
         except ProxyUnavailable:
             return False
 
     def processes(self) -> Processes:
         """Who is there. Raises ProxyUnavailable."""
         master, old, section = 0, [], ""
-        for line in self._exchange("show proc", self._timeout).splitlines():
+        for line in last_within(lambda: self._ask_patiently("show proc"), bool, _CUT_OFF_PATIENCE).splitlines():
             if line.startswith("#"):
                 section = line
             elif line.split()[1:2] == ["master"]:
@@ -72,14 +80,25 @@ class Runtime:
 
     def reload(self) -> ReloadAnswer:
         """Start a worker from the file on disk; answers when it serves or has failed. Raises ProxyUnavailable."""
-        answer = self._exchange("reload", _RELOAD_TIMEOUT)
+        answer = self._ask_patiently("reload", _RELOAD_TIMEOUT)
         return ReloadAnswer(is_done=answer.startswith("Success=1"), log=answer)
 
     def statistics(self, kind: int, *, worker: str = CURRENT, proxy: str = "-1") -> Iterator[dict[str, str]]:
         """`show stat` of FRONTENDS or SERVERS, of one proxy or all, a row each; none of an ended worker."""
-        text = self.ask(f"show stat {proxy} {kind} -1", worker=worker)
+        text = self.ask_again(f"show stat {proxy} {kind} -1", worker=worker)
         if text.startswith("# "):
             yield from csv.DictReader(text.removeprefix("# ").splitlines())
+
+    def _ask_patiently(self, command: str, timeout: timedelta | None = None) -> str:
+        """While the master reloads, nobody listens for a moment. A question that was not heard is asked again."""
+        deadline = time.monotonic() + _REFUSED_PATIENCE.total_seconds()
+        while True:
+            try:
+                return self._exchange(command, timeout or self._timeout)
+            except ProxyUnavailable as problem:
+                if not isinstance(problem.__cause__, ConnectionRefusedError) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(0.02)
 
     def _exchange(self, command: str, timeout: timedelta) -> str:
         if "\n" in command:
@@ -92,6 +111,8 @@ class Runtime:
                 # The master keeps the connection open after its answer unless it sees the end of ours.
                 connection.shutdown(socket.SHUT_WR)
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode(errors="replace")
+        except (ConnectionResetError, BrokenPipeError):
+            return ""  # the master started over for a reload
         except OSError as problem:
             raise ProxyUnavailable(
                 f"The proxy does not answer on {self._path}: {problem}.", remedy="Call ensure_running, then try again."
