@@ -6,18 +6,17 @@ what makes it one. A directory without it is what a killed builder left.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from deployments.adapters.builder.commands import end_leftovers
+from deployments.adapters.builder.holding import held
 from deployments.adapters.supervisor.records import write_atomically
-from deployments.domain.errors import Refused, Unavailable
+from deployments.domain.errors import Refused
 from deployments.domain.ports import BuiltRelease
 
 MANIFEST = "release.json"
@@ -67,23 +66,11 @@ class Releases:
 
     @contextmanager
     def held(self, digest: str, seconds: float) -> Iterator[None]:
-        """One builder of a digest at a time; a killed one holds nothing. Raises Unavailable after `seconds`."""
+        """One builder of a digest at a time; a killed one holds nothing, a stopped one is ended.
+
+        Raises Unavailable after `seconds`.
+        """
         self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-        lock = os.open(self._directory / f"{digest}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        deadline = time.monotonic() + seconds
-        try:
-            while not _try_lock(lock):
-                if time.monotonic() > deadline:
-                    raise Unavailable(f"another process has been building {digest[:12]} for {seconds:.0f} s.")
-                time.sleep(0.05)
+        lock, mark = self._directory / f"{digest}.lock", str(self.place(digest))
+        with held(lock, seconds, purpose=f"building {digest[:12]}", end_leftovers=lambda: end_leftovers(mark)):
             yield
-        finally:
-            os.close(lock)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -12,14 +12,16 @@ import json
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 from deployments.adapters.supervisor.records import write_atomically
 from deployments.domain.errors import Broken, Refused
 
+LOCK_SECONDS = 5.0
 LOWEST, HIGHEST = 20000, 65535
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -100,10 +102,23 @@ class PortBook:
             raise Refused(f"{self._claims} belongs to another user.", remedy="Remove it.")
         lock = os.open(self._claims / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._wait_for(lock)
             yield
         finally:
             os.close(lock)
+
+    def _wait_for(self, lock: int) -> None:
+        """Work on the book takes no time. Whoever holds the lock longer was stopped, and is done without.
+
+        When that one goes on, its book replaces ours: a port that we reserved meanwhile is then not in it. Nobody gets
+        a port while somebody listens there, so a service only has another one the next time.
+        """
+        deadline = time.monotonic() + LOCK_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(0.01)
 
 
 def is_free(port: int) -> bool:

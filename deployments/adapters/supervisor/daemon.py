@@ -92,11 +92,23 @@ def _take_lock() -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             # Also held, for a moment, by a process that a killed supervisor had just forked.
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or _another_answers():
                 raise SystemExit("another supervisor serves this state directory") from None
             time.sleep(0.02)
         else:
             return descriptor
+
+
+def _another_answers() -> bool:
+    """Whether the holder of the lock serves: then this one must not wait to come after it, when it is told to stop."""
+    from deployments.adapters.supervisor.rpc import SupervisorCalls  # noqa: PLC0415 - it imports this module
+    from deployments.domain.errors import SupervisorUnavailable  # noqa: PLC0415
+
+    try:
+        SupervisorCalls(Path.cwd(), timeout_seconds=1.0).call("ping")
+    except SupervisorUnavailable:
+        return False
+    return True
 
 
 def _serve() -> None:

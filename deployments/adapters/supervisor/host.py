@@ -23,6 +23,7 @@ from deployments.adapters.supervisor.rpc import LONGEST_SOCKET_PATH, SupervisorA
 from deployments.domain.errors import Refused, SupervisorUnavailable
 
 START_SECONDS = 60.0
+STARTER_PATIENCE_SECONDS = 5.0
 STOP_MARGIN_SECONDS = 30.0
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
@@ -53,7 +54,7 @@ class ProcessHost:
         if self.is_running():
             return
         self._make_directories()
-        with _held(self._run_directory / "starting.lock"):
+        with _held_if_possible(self._run_directory / "starting.lock"):
             if not self.is_running():
                 self._launch()
 
@@ -179,7 +180,10 @@ class ProcessHost:
         daemon = ProcessIdentity.of(int(started.stdout))
         deadline = time.monotonic() + START_SECONDS
         while not self.is_running():
-            if daemon is None or not daemon.is_alive() or time.monotonic() > deadline:
+            is_over = daemon is None or not daemon.is_alive() or time.monotonic() > deadline
+            if is_over and self.is_running():  # somebody else's, while ours found the state directory taken
+                return
+            if is_over:
                 raise SupervisorUnavailable(
                     f"the supervisor did not come up: {self._output()}",
                     remedy=f"Look at supervisord.log in {self._run_directory}.",
@@ -203,11 +207,19 @@ class ProcessHost:
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Only one process at a time, and none of a dead one."""
+def _held_if_possible(path: Path) -> Iterator[None]:
+    """One starter at a time spares the others the work; it is the daemon's own lock that keeps supervisors to one.
+
+    So a starter that is stopped while it holds this is waited for a moment, and then done without.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + STARTER_PATIENCE_SECONDS
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while time.monotonic() < deadline:
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(0.01)
         yield
     finally:
         os.close(descriptor)

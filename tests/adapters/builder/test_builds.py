@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from deployments.adapters.builder import LocalBuilder
+from deployments.adapters.builder import LocalBuilder, holding
+from deployments.adapters.builder.releases import Releases
 from deployments.adapters.supervisor.identity import find_by_environment
-from deployments.domain.errors import BuildFailed, DiskFull
+from deployments.domain.errors import BuildFailed, DiskFull, Unavailable
 from deployments.domain.ports import BuiltRelease
 from tests.adapters.builder.workshop import Workshop, make_wheel
 from tests.adapters.supervisor.worlds import wait_until
@@ -194,7 +195,8 @@ CRASHING = """
 import sys; from pathlib import Path
 from tests.adapters.builder.workshop import Workshop
 workshop = object.__new__(Workshop); workshop.directory = Path(sys.argv[1])
-from deployments.adapters.builder import LocalBuilder
+from deployments.adapters.builder import LocalBuilder, holding
+from deployments.adapters.builder.releases import Releases
 workshop.builder = LocalBuilder(workshop.directory / "state", wheelhouse=workshop.directory / "wheelhouse")
 source = {"kind": "path", "path": str(workshop.directory / "source")}
 command = ("/bin/sh", "-c", sys.argv[2])
@@ -220,6 +222,43 @@ def test_a_build_whose_builder_was_killed_leaves_no_half_release_and_is_built_an
     assert (built.path / "done").read_text() == "whole\n"
     assert not (built.path / "begun").exists()
     assert marked(workshop, request.digest) == []
+
+
+def test_a_builder_that_was_stopped_is_ended_and_the_release_is_built_anew(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would hold the build's lock for as long as somebody likes."""
+    monkeypatch.setattr(holding, "STOPPED_SECONDS", 0.2)
+    marker = workshop.directory / "second-time"
+    script = f"if [ -e {marker} ]; then echo whole > done; else touch begun {marker}; sleep 1000; fi"
+    request = workshop.request(workshop.path_source({"a": ""}), build_command=shell(script))
+    root = Path(__file__).resolve().parents[3]
+    with subprocess.Popen([sys.executable, "-c", CRASHING, str(workshop.directory), script], cwd=root) as stopped:
+        try:
+            wait_until(marker.exists, "the build's middle")
+            stopped.send_signal(signal.SIGSTOP)
+            built = workshop.builder.ensure_built(request)
+        finally:
+            stopped.kill()
+    assert (built.path / "done").read_text() == "whole\n"
+    assert not (built.path / "begun").exists()
+    assert marked(workshop, request.digest) == []
+    assert stopped.returncode == -signal.SIGKILL
+
+
+def test_a_builder_that_goes_on_building_is_waited_for(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holding, "STOPPED_SECONDS", 0.0)
+    begun, may_end = workshop.directory / "begun", workshop.directory / "may-end"
+    script = f"echo once >> {begun}; while [ ! -e {may_end} ]; do sleep 0.02; done"
+    request = workshop.request(workshop.path_source({"a": ""}), build_command=shell(script))
+    root = Path(__file__).resolve().parents[3]
+    with subprocess.Popen([sys.executable, "-c", CRASHING, str(workshop.directory), script], cwd=root) as other:
+        wait_until(begun.exists, "the build's middle")
+        with pytest.raises(Unavailable, match="another process"), Releases(workshop.state).held(request.digest, 0.3):
+            pass
+        may_end.touch()
+        workshop.builder.ensure_built(request)
+    assert (other.returncode, begun.read_text()) == (0, "once\n")
 
 
 def test_a_command_that_finds_no_space_left_says_so(workshop: Workshop) -> None:
