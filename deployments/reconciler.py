@@ -14,7 +14,7 @@ import threading
 
 from deployments.assembly import assemble
 from deployments.domain.errors import DeploymentError
-from deployments.driver.reconciling import reconcile_all
+from deployments.driver.reconciling import Rounds
 from deployments.settings import Settings
 
 log = logging.getLogger("fairlead.reconciler")
@@ -27,14 +27,16 @@ def main() -> int:
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    world = None
+    rounds: Rounds | None = None
     while not ending.wait(ROUND_SECONDS):
         try:
-            world = world or assemble(Settings.read(os.environ))
-            for line in reconcile_all(world):
+            rounds = rounds or Rounds(assemble(Settings.read(os.environ)))
+            for line in rounds.begin():
                 log.info(line)
         except DeploymentError as error:
             log.warning("round postponed: %s", error)
+    for line in rounds.end() if rounds else ():
+        log.info(line)
     return 0
 
 

@@ -1,10 +1,9 @@
-"""Takes up what nobody drives: deployments whose lease expired, and instances whose warm time is over."""
+"""Takes up what nobody drives: deployments whose lease expired, instances whose warm time is over, and drift."""
 
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from deployments.domain.entities import Deployment, InstanceLife
 from deployments.domain.errors import Conflict, DeploymentError, LeaseHeld, LeaseLost, Refused, Unavailable
@@ -12,6 +11,7 @@ from deployments.domain.status import DeploymentStatus
 from deployments.driver.keeping import LeaseKeeper
 from deployments.driver.opening import owner_name, resume, take_lease
 from deployments.driver.recovery import RETURNED, resume_undo, take_up
+from deployments.driver.repairing import repair_environment
 from deployments.driver.world import World
 
 log = logging.getLogger("fairlead.reconciler")
@@ -19,16 +19,41 @@ AT_ONCE = 8
 """Environments that are looked after at the same time."""
 
 
-def reconcile_all(world: World) -> list[str]:
-    """One round over every environment, side by side; returns a line for each thing done.
+class Rounds:
+    """Rounds over all environments, side by side: one whose way back takes its time keeps no other waiting."""
 
-    An environment whose way back takes its time keeps no other waiting. What is away now is tried in the next round.
-    """
-    names = [record.name for record in world.records.environments.all()]
-    if not names:
-        return []
-    with ThreadPoolExecutor(min(len(names), AT_ONCE), thread_name_prefix="reconcile") as pool:
-        return list(chain.from_iterable(pool.map(lambda name: reconcile_one(world, name), names)))
+    def __init__(self, world: World) -> None:
+        """Nothing is begun."""
+        self._world = world
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="reconcile")
+        self._under_way: dict[str, Future[list[str]]] = {}
+
+    def begin(self) -> list[str]:
+        """Look after every environment that is not being looked after; a line for each thing done since the last time.
+
+        Raises Unavailable while the records are away.
+        """
+        done = self._finished()
+        for name in self._world.records.environments.names():
+            if name not in self._under_way:
+                self._under_way[name] = self._pool.submit(reconcile_one, self._world, name)
+        return done
+
+    def end(self) -> list[str]:
+        """Wait for what is under way; its lines."""
+        wait(self._under_way.values())
+        self._pool.shutdown()
+        return self._finished()
+
+    def _finished(self) -> list[str]:
+        over = [name for name, future in self._under_way.items() if future.done()]
+        return [line for name in over for line in self._under_way.pop(name).result()]
+
+
+def reconcile_all(world: World) -> list[str]:
+    """One round over every environment; a line for each thing done. What is away now is tried in the next round."""
+    rounds = Rounds(world)
+    return [*rounds.begin(), *rounds.end()]
 
 
 def reconcile_one(world: World, environment: str) -> list[str]:
@@ -37,8 +62,11 @@ def reconcile_one(world: World, environment: str) -> list[str]:
     try:
         done += reconcile_environment(world, environment)
         done += retire_due(world, environment)
+        done += repair_environment(world, environment)
     except (Conflict, Unavailable) as error:
-        log.warning("reconcile_postponed", extra={"environment": environment, "cause": str(error)})
+        log.warning("reconcile_postponed: %s: %s", environment, error)
+    except Exception:  # whatever is wrong with one environment, the others are looked after
+        log.exception("reconcile_failed: %s", environment)
     return done
 
 
@@ -54,7 +82,7 @@ def reconcile_environment(world: World, environment: str, *, excluding: str | No
         except (LeaseHeld, LeaseLost):
             continue
         except DeploymentError as error:
-            log.exception("takeover_failed", extra={"deployment": record.id, "cause": str(error)})
+            log.warning("takeover_failed: %s: %s", record.name, error)
             continue
         done.append(f"{record.name}: taken over, {status.value}")
     return done
