@@ -24,21 +24,22 @@ def _nobody_listens_there_before(stage: Stage) -> None:
         stage.prober.script(port, REFUSED, GOOD)
 
 
-def kill_after(stage: Stage, write: str, asked: Any, *, which: int = 1) -> None:
-    """A controller that dies right after its first (or n-th) write of this name."""
+class Deadly(Reaper):
+    """Kills around the first write of one name."""
 
-    class Deadly(Reaper):
-        def around(self, name: str, effect: Any) -> Any:
-            inner = super().around(name, effect)
+    def __init__(self, write: str, *, after: bool) -> None:
+        super().__init__(after=after)
+        self.write = write
 
-            def counted(*arguments: Any, **named: Any) -> Any:
-                if name == write and self.writes.count(write) == which - 1:
-                    self.kill_at = self.count + 1
-                return inner(*arguments, **named)
+    def around(self, name: str, write: Any) -> Any:
+        inner = super().around(name, write)
 
-            return counted
+        def watched(*arguments: Any, **named: Any) -> Any:
+            if name == self.write:
+                self.kill_at = self.kill_at or self.count + 1
+            return inner(*arguments, **named)
 
-    assert stage.deploy(asked, Deadly(after=True)) is None
+        return watched
 
 
 def test_a_moved_route_is_back_on_its_port_when_the_new_release_fails(stage: Stage) -> None:
@@ -61,7 +62,7 @@ def test_a_new_or_moved_route_goes_although_its_receipt_was_lost_and_the_step_pe
     resumed = {"emergency_procedures": {"on_controller_lost": "resume"}}
     wanted = specification(service("api", "2.0", port=8200), service("web", dependencies=["api"]), **resumed)
     stage.supervisor.exits_on_start("web")
-    kill_after(stage, write, wanted)
+    assert stage.deploy(wanted, Deadly(write, after=True)) is None
     assert "web" in {route.service for route in stage.proxy.routes()}
     stage.reconcile()
     assert stage.last().status is DeploymentStatus.ROLLED_BACK
@@ -129,7 +130,7 @@ def test_a_service_whose_instances_had_all_died_gets_nobody_back_and_the_deploym
 def test_a_handle_that_fires_after_the_promotion_leaves_the_new_release_serving(stage: Stage) -> None:
     stage.deploy(specification(service("api")))
     wanted = specification(service("api", "2.0"), rollback_procedures={"keep_previous_warm": "0s"})
-    kill_after(stage, "proxy.promote", wanted)
+    assert stage.deploy(wanted, Deadly("proxy.disarm_handle", after=False)) is None
     assert stage.proxy.handle().is_armed
     stage.proxy._clock = lambda: 1e12
     assert stage.proxy.handle().has_fired
