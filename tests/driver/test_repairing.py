@@ -365,6 +365,17 @@ def test_what_was_destroyed_is_not_started_again(stage: Stage, pauses: Pauses[Re
     assert stage.supervisor.running() == []
 
 
+def test_an_environment_that_runs_on_another_machine_is_not_started_here(
+    stage: Stage, pauses: Pauses[Repair], fresh_database_url: str
+) -> None:
+    deployed(stage)
+    other = Stage(fresh_database_url, stage.base)
+
+    assert repair_environment(other.world(), ENVIRONMENT, pauses=pauses) == []
+    assert other.supervisor.running() == []
+    other.close()
+
+
 def test_a_data_plane_that_does_not_come_up_keeps_nobody_waiting(
     stage: Stage, pauses: Pauses[Repair], monkeypatch: pytest.MonkeyPatch
 ) -> None:
