@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled
 from pydantic import Field
 
 from deployments.driver.returning import target_of_rollback
@@ -22,13 +24,21 @@ async def rollback(
     environment: Environment,
     to: Target = None,
     principal: Principal = None,
-) -> dict[str, Any]:
-    """Deploy the specification of an earlier completed deployment again. Raises Refused when there is none."""
+) -> dict[str, Any] | State[Any]:
+    """Deploy the specification of an earlier completed deployment again. Raises Refused when there is none.
+
+    Cancelled and taken back, it is Cancelled in Prefect, as the run that it awaited is.
+    """
     target = await in_thread(target_of_rollback, world_of_this_process(), environment, to)
-    return await deploy(
+    state: State[Any] = await deploy(
         specification=target.specification,
         principal=principal,
         base=str(Path(target.base)),
         parent=target.target.id,
         is_rollback=True,
+        return_state=True,
     )
+    if state.is_cancelled():
+        return Cancelled(message=state.message)
+    outcome: dict[str, Any] = await state.aresult()
+    return outcome

@@ -21,5 +21,14 @@ def held(deployment: str) -> Run:
 
 
 async def in_thread(work: Callable[..., Result], *arguments: object) -> Result:
-    """Do blocking work beside the event loop."""
-    return await asyncio.get_running_loop().run_in_executor(THREADS, lambda: work(*arguments))
+    """Do blocking work beside the event loop.
+
+    A thread cannot be cancelled. Prefect cancels every task of a process that gets SIGTERM, while the step in this
+    thread is still at it: what waits for it goes on only when it is over, so that nothing is taken back beside it.
+    """
+    future = asyncio.get_running_loop().run_in_executor(THREADS, lambda: work(*arguments))
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait({future})
+        raise

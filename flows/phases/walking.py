@@ -6,12 +6,19 @@ import asyncio
 
 from deployments.domain.plan import ready_steps
 from deployments.domain.steps import Phase, Step
+from flows.phases.passing import at_work
 from tasks.runs import held
 from tasks.steps import TASKS
 
 
 async def walk(deployment: str, phase: Phase) -> None:
     """Perform every step of the phase. At the first failure no step is begun any more; those under way are awaited."""
+    with at_work():
+        await perform_all(deployment, phase)
+
+
+async def perform_all(deployment: str, phase: Phase) -> None:
+    """In the order of the plan."""
     run = held(deployment)
     steps = run.plan.of_phase(phase)
     done = {step.key for step in steps if step.key in run.receipts}

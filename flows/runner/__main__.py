@@ -18,15 +18,14 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.exceptions import ObjectNotFound
 
 from deployments.adapters.control_plane.runs import ClaimedRuns
 from deployments.domain.errors import DeploymentError
+from flows.correcting import Corrector
 from flows.registering import declarations, ensure_pool, register
 from flows.runner.api import PoolApi, worker_name
 from flows.runner.cancelling import ask_to_cancel
@@ -39,8 +38,7 @@ from flows.worlds import world_of_this_process
 log = logging.getLogger("fairlead.runner")
 
 REGISTER_SECONDS = 15.0
-SURELY_OVER = timedelta(seconds=30)
-"""A run says itself how it ended within seconds of its deployment's end."""
+CORRECT_SECONDS = 5.0
 
 LATE_IMPORTS = (
     "anyio._backends._asyncio",
@@ -142,9 +140,8 @@ async def serve_pool(workshop: Workshop, options: argparse.Namespace) -> None:
         if options.register:
             await register_all(client, options.pool, ())
         api = PoolApi(client, pool=options.pool, name=worker_name(), packages=options.serve)
-        runner = WarmRunner(
-            api, workshop, ClaimedRuns(options.claims), limit=options.limit, ask_to_cancel=ask_to_cancel, pace=Pace()
-        )
+        claims = ClaimedRuns(options.claims)
+        runner = WarmRunner(api, workshop, claims, limit=options.limit, ask_to_cancel=ask_to_cancel, pace=Pace())
         await api.beat(Pace().heartbeat)
         if options.ready is not None:
             options.ready.write_text(str(os.getpid()))
@@ -153,7 +150,7 @@ async def serve_pool(workshop: Workshop, options: argparse.Namespace) -> None:
             group.create_task(runner.work())
             if options.register:
                 group.create_task(keep_registered(client, options.pool))
-                group.create_task(keep_corrected(api))
+                group.create_task(keep_corrected(client, claims))
 
 
 async def keep_registered(client: PrefectClient, pool: str) -> None:
@@ -170,26 +167,16 @@ async def keep_registered(client: PrefectClient, pool: str) -> None:
         await asyncio.sleep(REGISTER_SECONDS)
 
 
-async def keep_corrected(api: PoolApi) -> None:
-    """A run whose process was killed stays Running for Prefect when no worker had it; our record knows its end."""
+async def keep_corrected(client: PrefectClient, claims: ClaimedRuns) -> None:
+    """Runs that nobody reports the end of: see flows.correcting."""
     while True:
         try:
-            for flow_run_id in await api.running():
-                message = await asyncio.to_thread(end_on_record, str(flow_run_id))
-                if message is not None:
-                    await api.mark_crashed(flow_run_id, message)
-                    log.info("run_corrected flow_run=%s", flow_run_id)
-        except (DeploymentError, httpx.HTTPError, ObjectNotFound) as error:
+            records = (await asyncio.to_thread(world_of_this_process)).records
+            for line in await Corrector(client, records, claims).correct():
+                log.info("run_corrected %s", line)
+        except (DeploymentError, httpx.HTTPError) as error:
             log.warning("correcting_postponed error=%r", error)
-        await asyncio.sleep(REGISTER_SECONDS)
-
-
-def end_on_record(flow_run: str) -> str | None:
-    """How the run's deployment has ended, a while ago; None for a run that may still be at it, or has none."""
-    record = world_of_this_process().records.deployments.by_flow_run(flow_run)
-    if record is None or record.finished_at is None or datetime.now(UTC) - record.finished_at < SURELY_OVER:
-        return None
-    return f"Its process was lost. The deployment {record.name} was brought to its end without it: {record.status}."
+        await asyncio.sleep(CORRECT_SECONDS)
 
 
 def environments_on_record() -> tuple[str, ...]:

@@ -101,15 +101,6 @@ class PoolApi:
         )
         return [run.id for run in runs]
 
-    async def running(self) -> list[UUID]:
-        """Every run of the server that is Running by its record, in whichever process."""
-        runs = await self._client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
-            )
-        )
-        return [run.id for run in runs]
-
     async def mark_crashed(self, flow_run_id: UUID, message: str) -> None:
         """The run, and subflow runs that ran in its process, are Crashed."""
         await self._client.set_flow_run_state(flow_run_id, Crashed(message=message))

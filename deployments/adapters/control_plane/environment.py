@@ -32,7 +32,14 @@ def quiet_environment(home: Path) -> dict[str, str]:
 
 def prefect_environment(api_url: str, home: Path) -> dict[str, str]:
     """For a process that runs flows or talks to the API. It has to be set before Prefect is imported."""
-    return {**quiet_environment(home), "PREFECT_API_URL": api_url, "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}
+    return {
+        **quiet_environment(home),
+        "PREFECT_API_URL": api_url,
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        # A call is repeated after 2, 4 and 8 s: enough for a server that restarts. A deployment whose server stays away
+        # goes on without it, so it is not to wait for two further attempts, which take a minute.
+        "PREFECT_CLIENT_MAX_RETRIES": "3",
+    }
 
 
 def server_environment(database_url: str, *, port: int, home: Path) -> dict[str, str]:
