@@ -3,112 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
-import httpx
 import pytest
-from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.states import Cancelling, Scheduled
 
-from blocks import InternalProxy
-from deployments.adapters.control_plane.runs import ClaimedRuns
-from deployments.assembly import control_plane, data_plane
-from deployments.domain.entities import Deployment
 from deployments.domain.status import DeploymentStatus
-from deployments.settings import Settings
-from deployments.store.records import Records
-from tests.fakes.prefect_server import pointed_at
 from tests.fakes.runner_process import process_worker, wait_until
-
-FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
-
-
-class House:
-    """A home with everything running, as after `fairlead up`, and a client of its Prefect API."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.settings = Settings.read({**os.environ, "FAIRLEAD_HOME": str(home)})
-        self.settings.ensure_directories()
-        self.plane = control_plane(self.settings, is_durable=False)
-        self.log = home / "logs" / "runner.log"
-        self.client: SyncPrefectClient
-        self.records: Records
-
-    def specification(self, version: str, **changes: Any) -> dict[str, Any]:
-        """A site of one page, which says its version."""
-        folder = self.home / "sites" / version
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "index.html").write_text(f"version {version}")
-        site = {
-            "name": "site",
-            "version": version,
-            "framework": "static",
-            "source": {"kind": "path", "path": str(folder)},
-        }
-        return {
-            "project": "shop",
-            "target_environment": "production",
-            "services": [site],
-            "success_criteria": {"bake": "200ms"},
-            **changes,
-        }
-
-    def trigger(self, specification: dict[str, Any]) -> FlowRun:
-        deployment = self.client.read_deployment_by_name("deploy/production")
-        return self.client.create_flow_run_from_deployment(deployment.id, parameters={"specification": specification})
-
-    def until(self, run: FlowRun, *states: StateType) -> None:
-        wait_until(lambda: self.state(run.id) in (*states, *FINAL), f"{run.name} is {states}", self.log)
-        assert self.state(run.id) in states, self.log.read_text()[-6000:]
-
-    def state(self, run: UUID) -> StateType | None:
-        return self.client.read_flow_run(run).state_type
-
-    def deployment(self, run: FlowRun) -> Deployment:
-        found = self.records.deployments.by_flow_run(str(run.id))
-        assert found is not None
-        return found
-
-    def until_status(self, run: FlowRun, status: DeploymentStatus) -> None:
-        def holds() -> bool:
-            found = self.records.deployments.by_flow_run(str(run.id))
-            return found is not None and found.status is status
-
-        wait_until(holds, f"{run.name} is {status}", self.log)
-
-    def claims(self) -> ClaimedRuns:
-        return ClaimedRuns(self.home / "control" / "runs")
-
-    def page(self) -> str:
-        """What the public route of the site answers."""
-        [route] = InternalProxy(home=self.home, environment="production").proxy().routes()
-        return httpx.get(f"http://127.0.0.1:{route.port}/").text
-
-
-@contextmanager
-def house_in(run_directory: Path) -> Iterator[House]:
-    house = House(Path(tempfile.mkdtemp(prefix="w-", dir=run_directory)))
-    house.home.chmod(0o755)
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, house.settings.run_directory, ignore_errors=True)
-        stack.callback(lambda: data_plane(house.settings).stop())
-        stack.callback(house.plane.down)
-        url = house.plane.up()
-        stack.enter_context(pointed_at(url, house.plane.prefect_home))
-        house.records = stack.enter_context(Records(house.plane.ensure_database()))
-        house.client = stack.enter_context(get_client(sync_client=True))
-        yield house
+from tests.flows.house import House, house_in
 
 
 @pytest.fixture(scope="module")
