@@ -158,9 +158,10 @@ class RoutesBefore:
         if key not in journal:
             return cls(existing)
         moved = {name: port for name, port in action.before.items() if ports.get(name, 0) not in (0, port)}
-        new = tuple(c.service for c in plan.changes if c.service in ports and c.service not in existing)
-        blocking = any(ports[name] in moved.values() or plan.change(name).previous for name in new)
-        return cls(existing, new, moved, blocking)
+        new = tuple(c for c in plan.changes if c.service in ports and c.service not in existing)
+        former = set(moved.values())
+        blocking = any(c.previous or ports[c.service] in former for c in new)
+        return cls(existing, tuple(c.service for c in new), moved, blocking)
 
     def had(self, change: ServiceChange) -> bool:
         """Whether the service had a route; where it is not known, one that ran is believed to have had one."""
