@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from uuid import UUID
 
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from deployments.adapters.control_plane.runs import ClaimedRuns
@@ -40,6 +43,13 @@ def presence_of(run: FlowRun, claims: ClaimedRuns) -> Presence:
     if host == socket.gethostname():
         return Presence.ALIVE if _may_be(ProcessIdentity.of(int(pid)), run) else Presence.LOST
     return Presence.ALIVE if not host and _was_started_for(int(pid), run) else Presence.UNKNOWN
+
+
+async def record_process(flow_run: str) -> None:
+    """Tell Prefect which process has a run that no worker started, so that it can be known when that is gone."""
+    with suppress(Exception):  # the deployment does not depend on it
+        async with get_client() as client:
+            await client.update_flow_run(UUID(flow_run), infrastructure_pid=f"{socket.gethostname()}:{os.getpid()}")
 
 
 def _may_be(process: ProcessIdentity | None, run: FlowRun) -> bool:

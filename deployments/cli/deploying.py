@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from deployments.cli import prefect_log
 from deployments.cli.interrupting import Interrupts
@@ -125,16 +122,10 @@ class FlowThread(threading.Thread):
 
     async def _note(self, flow: object, flow_run: object, state: object) -> None:
         """Prefect's hook: how the deployment is found in the records."""
+        from flows.presence import record_process
+
         self.flow_run = str(getattr(flow_run, "id", ""))
-        self._telling = asyncio.create_task(self._tell_process(self.flow_run))
-
-    async def _tell_process(self, flow_run: str) -> None:
-        """Prefect learns which process has the run, so that the end of one that is killed can be told there."""
-        from prefect.client.orchestration import get_client
-
-        with suppress(Exception):  # the deployment does not depend on it
-            async with get_client() as client:
-                await client.update_flow_run(UUID(flow_run), infrastructure_pid=f"{socket.gethostname()}:{os.getpid()}")
+        self._telling = asyncio.create_task(record_process(self.flow_run))
 
 
 class Watch:
