@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from deployments.adapters.supervisor import DataPlane
 from deployments.domain.ports import RouteDeclaration
 from tests.fakes.proxy_world import RealWorld, real_world
 from tests.load import LoadGenerator
@@ -36,3 +40,16 @@ def load(web: RouteDeclaration) -> Iterator[LoadGenerator]:
     with LoadGenerator(f"http://127.0.0.1:{web.port}/", slow_path="/slow/0.3", rate=150) as generator:
         generator.wait_for(20)
         yield generator
+
+
+@pytest.fixture
+def data_plane() -> Iterator[tuple[DataPlane, Path]]:
+    """A real supervisor that runs, and the directory that it is in."""
+    directory = Path(tempfile.mkdtemp(prefix="fl-", dir="/tmp"))
+    plane = DataPlane(directory / "s", directory / "r")
+    try:
+        plane.ensure_running()
+        yield plane, directory
+    finally:
+        plane.stop()
+        shutil.rmtree(directory, ignore_errors=True)

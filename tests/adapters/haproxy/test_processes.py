@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from deployments.adapters.haproxy.rendering import LiveServer, LiveService, is_f
 from deployments.adapters.haproxy.runtime import Runtime
 from deployments.adapters.supervisor import DataPlane
 from deployments.domain.errors import ProxyUnavailable, Refused, StaleFence
-from deployments.domain.ports import Endpoint, RouteDeclaration
+from deployments.domain.ports import Endpoint, Program, RouteDeclaration
 from tests.adapters.haproxy.conftest import FENCE
 from tests.adapters.haproxy.test_traffic import ask
 from tests.fakes.proxy_world import ENVIRONMENT, RealWorld, real_world
@@ -47,6 +45,13 @@ def install_for_reload(world: RealWorld, routes: Sequence[RouteDeclaration], liv
     status = control.status()
     files(world).draft_for_reload(routes, live, status, fence=FENCE)
     assert control.install_for_reload(status.version, fence=FENCE)
+
+
+def live_of(world: RealWorld, service: str = "web") -> dict[str, LiveService]:
+    """What the running worker has of a service."""
+    states = world.proxy.backends(service)
+    servers = (LiveServer(state.endpoint.instance, state.endpoint.port, state.weight) for state in states)
+    return {service: LiveService(tuple(servers))}
 
 
 def test_a_killed_proxy_comes_back_with_the_stable_release(world: RealWorld, web: RouteDeclaration) -> None:
@@ -175,18 +180,6 @@ def test_hundreds_of_routes_are_one_reload(world: RealWorld, web: RouteDeclarati
 LONG = timedelta(minutes=10)
 
 
-@pytest.fixture
-def data_plane() -> Iterator[tuple[DataPlane, Path]]:
-    directory = Path(tempfile.mkdtemp(prefix="fl-", dir="/tmp"))
-    plane = DataPlane(directory / "s", directory / "r")
-    try:
-        plane.ensure_running()
-        yield plane, directory
-    finally:
-        plane.stop()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
 def test_under_the_data_planes_supervisor_it_survives_both_being_killed(data_plane: tuple[DataPlane, Path]) -> None:
     plane, directory = data_plane
     proxy = HAProxy(ENVIRONMENT, directory / "state", directory / "run", plane)
@@ -202,6 +195,54 @@ def test_under_the_data_planes_supervisor_it_survives_both_being_killed(data_pla
     proxy.ensure_routes([RouteDeclaration("api", free_port(), free_port())], fence=1)
     proxy.stop()
     assert not plane.service_is_running(PROXY)
+
+
+def test_a_lease_above_all_fences_on_disk_is_admitted_after_an_older_database_was_restored(
+    data_plane: tuple[DataPlane, Path],
+) -> None:
+    plane, directory = data_plane
+    proxy = HAProxy(ENVIRONMENT, directory / "state", directory / "run", plane)
+    proxy.ensure_running(fence=9)
+    plane.ensure_started(sleeper("web-1", directory), fence=12)
+    lease = max(proxy.highest_fence(), plane.highest_fence("shop/production"), 3) + 1
+    proxy.ensure_running(fence=lease)
+    proxy.ensure_routes([RouteDeclaration("web", free_port(), free_port())], fence=lease)
+    plane.ensure_stopped("web-1", grace=timedelta(seconds=10), fence=lease)
+    assert (proxy.highest_fence(), plane.highest_fence("shop/production")) == (13, 13)
+
+
+def sleeper(instance: str, directory: Path) -> Program:
+    return Program(
+        instance=instance,
+        project_environment="shop/production",
+        service="web",
+        revision="r1",
+        command=("/bin/sh", "-c", "exec sleep 1000"),
+        directory=directory,
+        environment={"PATH": os.defpath},
+        port=None,
+        log=directory / "instance.log",
+    )
+
+
+@pytest.mark.parametrize("content", ["", "\0\0"])
+def test_a_fence_that_the_disk_lost_is_still_known_to_the_running_proxy(
+    world: RealWorld, web: RouteDeclaration, content: str
+) -> None:
+    files(world).fence.write_text(content)
+    with pytest.raises(StaleFence):
+        world.proxy.unhold("web", fence=FENCE - 1)
+    world.proxy.unhold("web", fence=FENCE + 1)
+    assert world.proxy.highest_fence() == FENCE + 1
+
+
+def test_a_fence_that_the_disk_lost_with_the_proxy_needs_no_person(world: RealWorld, web: RouteDeclaration) -> None:
+    """A loss of power: no writer of before is left, and the next lease comes from the store."""
+    files(world).fence.write_text("")
+    world.crash()
+    world.proxy.ensure_running(fence=FENCE + 1)
+    world.proxy.unhold("web", fence=FENCE + 1)
+    assert (world.proxy.highest_fence(), ask(web.port)) == (FENCE + 1, (200, "v1"))
 
 
 def test_the_program_is_the_setting_then_the_wheel(tmp_path: Path) -> None:
