@@ -179,20 +179,23 @@ def undo_traffic(plan: Plan, touched: list[Step], routes: RoutesBefore) -> tuple
     """Traffic back to the old instances, the last service first: the instant ones, and the recreated ones."""
     instant, slow = [], []
     moved = {s.service for s in touched if isinstance(s.action, ShiftTraffic | HoldTraffic | StopInstance)}
+    own: dict[str | None, list[Step]] = {name: [] for name in moved}
+    for step in touched:
+        if step.service in own:
+            own[step.service].append(step)
     for change in reversed(in_wave_order(plan)):
         if change.service not in moved:
             continue
         if change.previous and STRATEGIES[change.strategy].has_hold:
-            slow.append(UndoStep(f"undo:restart:{change.service}", restart(change, touched)))
+            slow.append(UndoStep(f"undo:restart:{change.service}", restart(change, own[change.service])))
         elif routes.had(change):
             weights = {**even(change.previous), **even(change.instances, 0)}
             instant.append(UndoStep(f"undo:traffic:{change.service}", ReturnTraffic(change.service, weights)))
     return instant, slow
 
 
-def restart(change: ServiceChange, touched: list[Step]) -> RestartPrevious:
-    """What a recreated service needs to come back."""
-    own = [step for step in touched if step.service == change.service]
+def restart(change: ServiceChange, own: list[Step]) -> RestartPrevious:
+    """What a recreated service needs to come back. `own`: its steps that were touched."""
     stopped = tuple(step.action.instance for step in own if isinstance(step.action, StopInstance))
     new = tuple(step.action.instance for step in own if isinstance(step.action, StartInstance))
     seconds = max((step.action.seconds for step in own if isinstance(step.action, HoldTraffic)), default=30.0)
