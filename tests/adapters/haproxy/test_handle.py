@@ -19,8 +19,7 @@ from deployments.adapters.supervisor import DataPlane
 from deployments.domain.errors import Conflict, DeploymentError, HandleTripped, ProxyUnavailable, StaleFence
 from deployments.domain.ports import Endpoint, Program, RouteDeclaration
 from tests.adapters.haproxy.conftest import FENCE
-from tests.adapters.haproxy.test_processes import FULL, data_plane, install_for_reload, runtime
-from tests.adapters.haproxy.test_processes import live_of as live
+from tests.adapters.haproxy.test_processes import FULL, install_for_reload, live_of, runtime
 from tests.adapters.haproxy.test_traffic import ask
 from tests.fakes.proxy_world import ENVIRONMENT, RealWorld
 from tests.ports import free_port
@@ -29,8 +28,6 @@ from tests.waiting import until
 SOON, LONG = timedelta(milliseconds=250), timedelta(minutes=10)
 STABLE, SPLIT = {"web-1": FULL}, {"web-1": 128, "web-2": 128}
 ROUNDS = 6
-
-__all__ = ["data_plane"]  # a fixture
 
 
 def weights(world: RealWorld, service: str = "web") -> dict[str, int]:
@@ -158,7 +155,7 @@ def test_a_reload_leaves_the_time_that_was_left(world: RealWorld) -> None:
 def test_a_reload_that_comes_after_it_fired_is_refused(world: RealWorld, newcomer: RouteDeclaration) -> None:
     """The writer was stopped just before it asked for the reload, with the split in its file."""
     split(world, fence=FENCE, time_to_live=SOON)
-    install_for_reload(world, (newcomer,), live(world))
+    install_for_reload(world, (newcomer,), live_of(world))
     until(lambda: world.proxy.handle().has_fired, "the handle to fire")
     assert runtime(world).reload().is_refused
     assert weights(world) == {"web-1": FULL, "web-2": 0}
