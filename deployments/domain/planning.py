@@ -314,7 +314,7 @@ class PlanBuilder:
             keep = self.specification.rollback_procedures.keep_previous_warm.total_seconds()
             self.add(phase, "warm", KeepWarm(warm, keep), after=[disarmed])
         for need in self.specification.resource_requirements:
-            if need.temporary:
+            if need.temporary and need.name not in self.facts.resources:  # what was there before may be another's
                 key = resource_key(self.specification.target_environment, need.name)
                 removal = RemoveTemporary(need.name, need.kind.value, key)
                 self.add(phase, f"remove:{need.name}", removal, after=[disarmed])

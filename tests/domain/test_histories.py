@@ -239,7 +239,8 @@ def expected(case: Case) -> ModelledWorld:
             world.weights[name] = kept | even(change.instances)
     for need in case.asked.resource_requirements if not plan.is_empty else ():
         key = resource_key("production", need.name)
-        world.resources = world.resources - {key} if need.temporary else world.resources | {key}
+        if not need.temporary:
+            world.resources.add(key)
     return world
 
 
