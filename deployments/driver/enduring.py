@@ -37,7 +37,7 @@ class Patience:
 
     def __call__(self, call: Callable[[], Result]) -> Result:
         """The answer, late perhaps. Raises DatabaseUnavailable or DiskFull after all patience, or what `check` does."""
-        began = self.clock.monotonic()
+        began, level = self.clock.monotonic(), logging.WARNING
         for pause in pauses(self.longest):
             try:
                 return call()
@@ -45,7 +45,8 @@ class Patience:
                 self.check()
                 if self.clock.monotonic() - began > PATIENCE.total_seconds():
                     raise
-                log.warning("records_awaited", extra={"cause": error.message, "remedy": error.remedy})
+                log.log(level, "records_awaited", extra={"cause": error.message, "remedy": error.remedy})
+                level = logging.DEBUG
             self.clock.sleep(pause)
         raise AssertionError("pauses have no end")
 

@@ -94,6 +94,23 @@ class PostgresServer:
             self._process.wait()
         self._process = None
 
+    def kill(self) -> None:
+        """SIGKILL its first process, as a machine without memory does. The others end when they notice."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def start_again(self) -> None:
+        """Start one that was killed: as soon as the last of its former processes is gone."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.start()
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+
     def url(self, database: str) -> str:
         """Address of a database, as SQLAlchemy wants it."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.directory}"
