@@ -127,6 +127,31 @@ def test_a_service_whose_instances_had_all_died_gets_nobody_back_and_the_deploym
     assert ports(stage) == before
 
 
+ENDS = (DeploymentStatus.COMPLETED, DeploymentStatus.ROLLED_BACK, DeploymentStatus.FAILED)
+MOMENTS = ["proxy.ensure_routes", "proxy.attach", "proxy.set_weights", "stables.mark"]
+
+
+@pytest.mark.parametrize("kind", ["blue_green", "rolling", "recreate"])
+@pytest.mark.parametrize(("moment", "lost"), [*((m, "undo") for m in MOMENTS), ("proxy.set_weights", "resume")])
+def test_a_proxy_that_dies_with_the_controller_serves_one_release_in_the_end(
+    stage: Stage, moment: str, kind: str, lost: str
+) -> None:
+    """What the proxy knew only in memory is gone: splits, holds, the handle, and every new instance."""
+    api: dict[str, Any] = {"deployment_strategy": {"kind": kind}, "scaling": {"replicas": 2}}
+    stage.deploy(specification(service("api", "1.0", **api)))
+    fields = {"emergency_procedures": {"on_controller_lost": lost}}
+    wanted = specification(service("api", "2.0", **api), rollback_procedures={"keep_previous_warm": "0s"}, **fields)
+    assert stage.deploy(wanted, Deadly(moment, after=True)) is None
+    stage.proxy.kill()
+    stage.reconcile()
+    assert stage.last().status in ENDS, stage.last()
+    assert sorted(stage.serving("api")) == stage.supervisor.running()
+    assert len(stage.serving("api")) == 2
+    assert len(stage.revision("api")) == 1
+    assert not stage.proxy.is_held("api")
+    assert not stage.proxy.handle().is_armed
+
+
 def test_a_handle_that_fires_after_the_promotion_leaves_the_new_release_serving(stage: Stage) -> None:
     stage.deploy(specification(service("api")))
     wanted = specification(service("api", "2.0"), rollback_procedures={"keep_previous_warm": "0s"})

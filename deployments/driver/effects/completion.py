@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from deployments.domain.errors import HandleTripped
 from deployments.domain.ports import Endpoint
-from deployments.domain.steps import DisarmHandle, MarkStable, Phase, PromoteRoutes, WriteReport
+from deployments.domain.steps import AttachInstance, DisarmHandle, MarkStable, Phase, PromoteRoutes, WriteReport
 from deployments.domain.strategies.decision import even
-from deployments.driver.effects.instances import ensure_all_alive, restarts_of
+from deployments.driver.effects.instances import attach_instance, ensure_all_alive, restarts_of
 from deployments.driver.effects.traffic import set_weights
 from deployments.driver.reporting import report_of
 from deployments.driver.run import Run
@@ -59,10 +59,16 @@ def promote_routes(action: PromoteRoutes, run: Run) -> dict[str, object]:
 
 
 def ensure_everything(run: Run, service: str) -> None:
-    """All traffic to the new release; nothing is done where it has it."""
+    """All traffic to the new release; nothing is done where it has it.
+
+    A proxy that was restarted before the promotion was written serves the old releases, and does not know the new.
+    """
     change = run.plan.change(service)
     weights = {b.endpoint.instance: b.weight for b in run.backends(service)}
     if not all(weights.get(instance) for instance in change.instances):
+        for instance in change.instances:
+            if instance not in weights:
+                attach_instance(AttachInstance(service, instance), run)
         previous = [name for name in change.previous if name in weights]
         set_weights(run, service, {**even(change.instances), **even(previous, 0)})
 
