@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from deployments.domain.status import DeploymentStatus
+from deployments.domain.undo import RemoveConfiguration
+from deployments.driver.effects.undo import UNDO_EFFECTS
 from tests.driver.stage import Reaper, Stage, service, specification
 from tests.fakes.prober import GOOD, REFUSED
 
@@ -79,6 +81,22 @@ def test_files_of_a_revision_that_serves_stay_when_more_of_it_fail(stage: Stage)
     assert done is not None
     assert done.status is DeploymentStatus.ROLLED_BACK
     assert stage.provisioner.configurations == before
+
+
+def test_files_that_an_earlier_plan_named_by_the_revision_alone_stay_while_another_deployment_lives_of_them(
+    stage: Stage,
+) -> None:
+    files: dict[str, Any] = {"configuration": {"files": {"a.ini": "1"}}}
+    asked = specification(service("api", **files))
+    stage.deploy(asked)
+    shared, own = (f"production.api.{name}" for name in (stage.revision_asked(asked, "api"), "0123456789ab"))
+    stage.provisioner.write_configuration(shared, {"a.ini": "1"})
+    stage.provisioner.write_configuration(own, {"a.ini": "2"})
+    with stage.held(specification(service("api", "2.0", **files))) as (_, run):
+        for key in (shared, own):
+            UNDO_EFFECTS[RemoveConfiguration](RemoveConfiguration("api", key), run)
+    assert shared in stage.provisioner.configurations
+    assert own not in stage.provisioner.configurations
 
 
 def test_a_recreated_worker_runs_again_when_its_new_release_fails(stage: Stage) -> None:
