@@ -11,7 +11,7 @@ from deployments.adapters.haproxy.files import ProxyFiles
 from deployments.adapters.haproxy.names import FULL_WEIGHT, require_names, require_port, require_route
 from deployments.adapters.haproxy.ports import require_free_ports
 from deployments.adapters.haproxy.rendering import LiveServer, LiveService, routes_digest
-from deployments.adapters.haproxy.runtime import ReloadAnswer, Runtime
+from deployments.adapters.haproxy.runtime import Runtime
 from deployments.adapters.haproxy.waiting import holds_within
 from deployments.domain.errors import Conflict, NotFound, ProxyUnavailable, Refused
 from deployments.domain.ports import Endpoint, RouteDeclaration
@@ -137,10 +137,7 @@ class Routes:
         """
         log = ""
         for _ in range(RELOAD_ATTEMPTS):
-            try:
-                answer = self._runtime.reload()
-            except ProxyUnavailable as problem:
-                answer = ReloadAnswer(is_done=False, log=str(problem))
+            answer = self._runtime.reload()
             if answer.is_done or self._control.status().digest == digest:
                 return None
             log = answer.log

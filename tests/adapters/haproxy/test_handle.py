@@ -25,9 +25,9 @@ from tests.fakes.proxy_world import ENVIRONMENT, RealWorld
 from tests.ports import free_port
 from tests.waiting import until
 
-SOON, LONG = timedelta(milliseconds=250), timedelta(minutes=10)
+SOON, LONG = timedelta(milliseconds=600), timedelta(minutes=10)
 STABLE, SPLIT = {"web-1": FULL}, {"web-1": 128, "web-2": 128}
-ROUNDS = 6
+ROUNDS = 4
 
 
 def weights(world: RealWorld, service: str = "web") -> dict[str, int]:

@@ -104,6 +104,8 @@ def everything(world: RealWorld) -> dict[str, Any]:
     attached = {
         route.service: [(s.endpoint, s.weight) for s in proxy.backends(route.service)] for route in proxy.routes()
     }
+    answers = [ask(route.port) for route in proxy.routes() if route.service == "web" for _ in range(4)]
+    weighted = {endpoint.revision for endpoint, weight in attached["web"] if weight}
     return {
         "worker": worker,
         "configuration": (directory / "haproxy.cfg").read_text(),
@@ -111,7 +113,8 @@ def everything(world: RealWorld) -> dict[str, Any]:
         "fence": proxy.highest_fence(),
         "attached": attached,
         "handle": (proxy.handle().is_armed, proxy.handle().has_fired, proxy.handle().fence),
-        "answers": {ask(route.port) for route in proxy.routes() if route.service == "web" for _ in range(4)},
+        "statuses": {status for status, _ in answers},
+        "strays": {release for _, release in answers} - weighted,
     }
 
 

@@ -15,8 +15,8 @@ local FULL_WEIGHT = "256"
 local TICK_MS = 100
 local HOLD_POLL_MS = 20
 local WAITERS_PER_MS = 20 -- each waiting request looks less often the more there are: at most 20,000 looks a second
-local WITHDRAW_AFTER_MS = 5000
-local LOADED_WITHIN_MS = 10000
+local WITHDRAW_AFTER_MS = 5000 -- the writer who installed it asks for the reload at once, unless something ended it
+local LOADED_WITHIN_MS = 5000 -- what is left by then: to listen, and to fork
 
 local state = { fence = 0, is_armed = false, is_retired = false, holds = {}, order = {}, proven = {}, staged = {} }
 state.version = 0 -- grows with everything that a handover tells of
