@@ -16,6 +16,7 @@ from deployments.domain.plan import Plan
 from deployments.domain.planning import plan_deployment
 from deployments.domain.ports import Endpoint
 from deployments.domain.steps import Phase
+from deployments.domain.strategies.decision import even
 from deployments.domain.undo import (
     RemoveConfiguration,
     RemoveInstance,
@@ -346,6 +347,22 @@ def test_from_anywhere_the_way_back_keeps_what_served_and_returns_traffic_before
     assert all(key.startswith("undo:") for key in keys)
     assert undo_from_json(undo_to_json(undo)) == undo
     assert plan_undo(plan_from_json(plan_to_json(plan)), found) == undo, "the kept plan has the same way back"
+
+
+@given(interrupted())
+def test_no_way_back_goes_through_a_split_and_each_kind_of_step_begins_with_the_last_service(
+    case: tuple[Plan, Journal],
+) -> None:
+    plan, found = case
+    depth = {name: index for index, wave in enumerate(plan.waves) for name in wave}
+    undo = plan_undo(plan, found)
+    for step in undo:
+        if isinstance(step.action, ReturnTraffic):
+            change = plan.change(step.action.service)
+            assert step.action.weights == {**even(change.previous), **even(change.instances, 0)}
+    for kind in (ReturnTraffic, RestartPrevious, RemoveInstance):
+        depths = [depth[step.action.service] for step in undo if isinstance(step.action, kind)]
+        assert depths == sorted(depths, reverse=True)
 
 
 @given(interrupted(), st.data())
