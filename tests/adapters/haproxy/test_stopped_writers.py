@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 from deployments.adapters.haproxy.control import Control
 from deployments.adapters.haproxy.rendering import LiveServer, LiveService, dynamic_server
 from deployments.adapters.haproxy.runtime import CURRENT
+from deployments.domain.errors import ProxyUnavailable
 from deployments.domain.ports import RouteDeclaration
 from tests.adapters.haproxy.conftest import FENCE
 from tests.adapters.haproxy.test_processes import files, install_for_reload, runtime
@@ -29,6 +31,7 @@ from tests.adapters.haproxy.writer_that_stops import LONG
 from tests.fakes.proxy_world import ENVIRONMENT, RealWorld, real_world
 from tests.load import LoadGenerator
 from tests.ports import free_port
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 FULL = 256
@@ -235,3 +238,58 @@ def test_a_server_that_an_overtaken_writer_added_is_nowhere_and_gives_its_name_f
     world.proxy.attach("web", own, fence=FENCE)
     world.proxy.set_weights("web", {"web-2": FULL}, fence=FENCE)
     assert ask(web.port) == (200, "own")
+
+
+def test_late_reloads_neither_hinder_a_newer_writer_nor_touch_its_traffic(
+    world: RealWorld, web: RouteDeclaration, load: LoadGenerator
+) -> None:
+    """Many writers that were stopped just before they asked go on, one after the other."""
+    is_over = threading.Event()
+
+    def ask_late() -> None:
+        for _ in range(MOST_LATE_RELOADS):
+            with suppress(ProxyUnavailable):
+                runtime(world).reload()
+            if is_over.wait(0.05):
+                return
+
+    late = threading.Thread(target=ask_late)
+    late.start()
+    try:
+        api = RouteDeclaration("api", free_port(), free_port())
+        newcomer = world.endpoint("web-2", "v2")
+        for write in (
+            lambda: world.proxy.ensure_running(fence=TAKER),
+            lambda: world.proxy.attach("web", newcomer, fence=TAKER),
+            lambda: world.proxy.arm_handle({"web": {"web-1": FULL}}, LONG, fence=TAKER),
+            lambda: world.proxy.set_weights("web", {"web-1": 64, "web-2": 192}, fence=TAKER),
+            lambda: world.proxy.ensure_routes([api], fence=TAKER),
+            lambda: world.proxy.promote({"web": [newcomer]}, fence=TAKER),
+            lambda: world.proxy.remove_routes(["api"], fence=TAKER),
+            lambda: world.proxy.ensure_routes([api], fence=TAKER),
+        ):
+            until(lambda write=write: is_done(write), "the write to be done")  # type: ignore[misc]
+    finally:
+        is_over.set()
+        late.join()
+    assert world.proxy.routes() == (api, replace(web, stable=(newcomer,)))
+    assert [(state.endpoint.instance, state.weight) for state in world.proxy.backends("web")] == [
+        ("web-1", 64),
+        ("web-2", 192),
+    ]
+    assert (world.proxy.handle().is_armed, world.proxy.handle().fence) == (True, TAKER)
+    load.wait_for(20)
+    load.stop()
+    assert load.report().failures == []
+
+
+MOST_LATE_RELOADS = 40
+
+
+def is_done(write: Callable[[], None]) -> bool:
+    """What the proxy could not answer is asked again, as a driver does."""
+    try:
+        write()
+    except ProxyUnavailable:
+        return False
+    return True
