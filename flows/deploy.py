@@ -28,6 +28,7 @@ from flows.phases.validation import validation
 from flows.reporting import markdown_report, plan_tables
 from flows.showing import show
 from flows.stopping import STOPPED, told_to_stop
+from flows.unread import outlive_the_reader
 from flows.worlds import world_of_this_process
 from tasks.runs import RUNS, in_thread
 
@@ -55,6 +56,7 @@ async def deploy(
     Returns the deployment's id, name and status. Raises what ended it, after everything it had touched is back. One
     that a person cancelled is Cancelled in Prefect too, which runs no hooks: there is nothing left to do.
     """
+    outlive_the_reader()
     conductor = Conductor(world_of_this_process())
     try:
         run = await in_thread(

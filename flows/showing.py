@@ -7,7 +7,7 @@ import asyncio
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.logging import get_run_logger
 
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 5.0
 
 
 async def show(key: str, markdown: str, description: str) -> None:

@@ -19,7 +19,7 @@ from prefect import Flow
 from prefect.logging import get_run_logger
 
 Phase = Flow[[str], Coroutine[Any, Any, None]]
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 15.0
 """For Prefect to let a phase begin, and to take note of its end: some 75 ms together when all is well."""
 
 

@@ -66,7 +66,13 @@ class House:
 
     def until(self, run: FlowRun, *states: StateType) -> None:
         wait_until(lambda: self.state(run.id) in (*states, *FINAL), f"{run.name} is {states}", self.log)
-        assert self.state(run.id) in states, self.log.read_text()[-6000:]
+        assert self.state(run.id) in states, self.story(run)
+
+    def story(self, run: FlowRun) -> str:
+        """What became of it, for the message of a failed assertion."""
+        record = self.records.deployments.by_flow_run(str(run.id))
+        state = self.client.read_flow_run(run.id).state
+        return "\n".join([repr(state), record.message if record else "no deployment", self.log.read_text()[-6000:]])
 
     def state(self, run: UUID) -> StateType | None:
         return self.client.read_flow_run(run).state_type
