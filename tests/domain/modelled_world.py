@@ -27,6 +27,8 @@ class ModelledWorld:
     """The same as the record has it."""
     weights: dict[str, dict[str, int]] = field(default_factory=dict)
     """By service with a route: what is attached."""
+    on_disk: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By service with a route: what a restarted proxy serves."""
     running: set[str] = field(default_factory=set)
     held: set[str] = field(default_factory=set)
     handle: dict[str, dict[str, int]] | None = None
@@ -77,6 +79,7 @@ class ModelledWorld:
         assert len(set(self.ports.values())) == len(self.ports), f"two routes on one port: {self.ports}"
         for service in ports:
             self.weights.setdefault(service, {})
+            self.on_disk.setdefault(service, ())
 
     def fire(self) -> None:
         """The dead man's handle returns the traffic, and is gone once the next controller has looked at it."""
@@ -84,6 +87,12 @@ class ModelledWorld:
             self.held.discard(service)
             self.weights[service] = {name: wanted.get(name, 0) for name in self.weights[service]}
         self.handle = None
+
+    def restart_proxy(self) -> None:
+        """It serves what is on disk; splits, holds, the handle and what was attached since are lost."""
+        full = 256
+        self.weights = {name: dict.fromkeys(self.on_disk[name], full) for name in self.ports}
+        self.held, self.handle = set(), None
 
     def forward(self, action: Any, plan: Plan) -> Effect:
         """The effect of a step on the way forward."""
@@ -171,6 +180,7 @@ def mark_stable(world: ModelledWorld, action: steps.MarkStable, plan: Plan) -> E
 def promote_routes(world: ModelledWorld, action: steps.PromoteRoutes, plan: Plan) -> Effect:
     for name in action.services:
         yield from everything(world, name, plan)
+    world.on_disk |= {name: plan.change(name).instances for name in action.services}
     yield
 
 
@@ -178,6 +188,9 @@ def everything(world: ModelledWorld, service: str, plan: Plan) -> Effect:
     """All traffic to the new release, where it has not got it."""
     new = plan.change(service).instances
     if not all(world.weights[service].get(instance) for instance in new):
+        for instance in new:
+            world.weights[service].setdefault(instance, 0)
+            yield
         world.set_weights(service, even(new))
         yield
 
@@ -264,7 +277,7 @@ def remove_instance(world: ModelledWorld, action: undo.RemoveInstance) -> Effect
 
 
 def remove_routes(world: ModelledWorld, action: undo.RemoveRoutes) -> Effect:
-    forget(action.services, world.ports, world.weights)
+    forget(action.services, world.ports, world.weights, world.on_disk)
     world.held -= set(action.services)
     yield
     forget(action.services, world.recorded)
