@@ -36,6 +36,12 @@ def database_failures(address: str) -> Iterator[None]:
         raise translated from error
 
 
+def said(error: object) -> str:
+    """What the server said, without its own hints; nothing when it was not the server."""
+    diagnosis = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return (diagnosis or "").rstrip(".")
+
+
 def translate(error: exc.DBAPIError | psycopg.Error, address: str) -> DeploymentError | None:
     """The domain's error for the driver's; None when the statement itself was wrong."""
     original = error.orig if isinstance(error, exc.DBAPIError) else error
@@ -43,7 +49,7 @@ def translate(error: exc.DBAPIError | psycopg.Error, address: str) -> Deployment
     text = " ".join(str(original).split())
     if state == DISK_FULL or "No space left on device" in text:
         return DiskFull(
-            f"The disk of the database at {address} is full: {text}.",
+            f"The disk of the database at {address} is full: {said(original) or text}.",
             remedy="Free some space on it, or give it more; what waits for it then goes on by itself.",
             address=address,
         )
