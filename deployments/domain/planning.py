@@ -71,7 +71,8 @@ def plan_deployment(
     edges = activation_edges(specification)
     if cycle := find_cycle(edges):
         raise Refused(f"The services depend on each other in a circle: {' -> '.join(cycle)}.", cycle=cycle)
-    changes = tuple(plan_change(specification, s, facts, deployment) for s in specification.services)
+    moving = frozenset(s.name for s in specification.services if s.name in facts.routes and is_elsewhere(s, facts))
+    changes = tuple(plan_change(specification, s, facts, deployment, moving=moving) for s in specification.services)
     changed = [change for change in changes if change.kind is not ChangeKind.UNCHANGED]
     found_waves = waves(edges)
     builder = PlanBuilder(specification, facts, deployment, is_rollback)
@@ -94,9 +95,17 @@ def plan_deployment(
 
 
 def plan_change(
-    specification: DeploymentSpecification, service: ServiceSpecification, facts: Facts, deployment: str
+    specification: DeploymentSpecification,
+    service: ServiceSpecification,
+    facts: Facts,
+    deployment: str,
+    *,
+    moving: frozenset[str] = frozenset(),
 ) -> ServiceChange:
-    """Compare what is asked with what runs."""
+    """Compare what is asked with what runs. `moving`: services whose address changes.
+
+    Who needs one of those is started anew, since an instance keeps the addresses that it was started with.
+    """
     lock = facts.locks.get(service.name)
     if lock is None:
         raise Refused(f"The source of {service.name} is not resolved.", remedy="Resolve it before planning.")
@@ -109,11 +118,13 @@ def plan_change(
     stable = facts.stable.get(service.name)
     previous = tuple(e.instance for e in stable.endpoints) if stable else ()
     replicas = service.scaling.replicas
-    if stable and stable.revision == revision and len(previous) == replicas and not moved(service, facts):
+    is_led_astray = not moving.isdisjoint(service.dependencies)
+    is_in_place = not is_led_astray and not is_elsewhere(service, facts)
+    if stable and stable.revision == revision and len(previous) == replicas and is_in_place:
         kind, instances, is_reused = ChangeKind.UNCHANGED, previous, False
     else:
         kind = ChangeKind.UPDATE if stable else ChangeKind.CREATE
-        warm = warm_instances(facts.warm.get(service.name, ()), revision, replicas)
+        warm = () if is_led_astray else warm_instances(facts.warm.get(service.name, ()), revision, replicas)
         is_reused = bool(warm)
         instances = warm or tuple(f"{service.name}-{deployment[-8:]}-{n}" for n in range(1, replicas + 1))
     return ServiceChange(
@@ -130,7 +141,7 @@ def plan_change(
     )
 
 
-def moved(service: ServiceSpecification, facts: Facts) -> bool:
+def is_elsewhere(service: ServiceSpecification, facts: Facts) -> bool:
     """Whether the route is not where the specification asks for it: on another public port, or gone."""
     present = facts.routes.get(service.name)
     return service.type is ServiceType.WEB and (present is None or service.port not in (None, present))
