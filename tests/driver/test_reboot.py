@@ -163,7 +163,7 @@ def test_after_a_restart_that_lost_the_supervisors_books_too_the_stable_release_
 def test_a_supervisor_that_lost_its_books_finds_everything_again_and_nobody_notices(machine: Machine) -> None:
     before = {identity.pid for identity in machine.processes()}
     instances = machine.stable()
-    meter = machine.plane.service_identity(f"meter-{ENVIRONMENT}")
+    services = [machine.plane.service_identity(f"{name}-{ENVIRONMENT}") for name in ("haproxy", "meter")]
     machine.kill_supervisor()
     shutil.rmtree(machine.state / "processes")
 
@@ -174,7 +174,24 @@ def test_a_supervisor_that_lost_its_books_finds_everything_again_and_nobody_noti
     assert watched.bad == 0
     assert machine.stable() == instances
     assert {identity.pid for identity in machine.processes()} == before
-    assert machine.plane.service_identity(f"meter-{ENVIRONMENT}") == meter
+    assert [machine.plane.service_identity(f"{name}-{ENVIRONMENT}") for name in ("haproxy", "meter")] == services
+
+
+def test_an_instance_that_ends_after_the_books_were_lost_is_started_again(machine: Machine) -> None:
+    instances = machine.stable()
+    machine.kill_supervisor()
+    shutil.rmtree(machine.state / "processes")
+    machine.repair()
+    gone = sorted(instances)[0]
+    pid = instances[gone]
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: machine.plane.observe(gone).state is InstanceState.EXITED, "the end to be seen")
+
+    machine.repair()
+
+    assert machine.page() == "version 1.0"
+    assert machine.stable().keys() == instances.keys() == machine.serving()
 
 
 def test_a_proxy_with_an_old_file_and_a_process_of_nobody_are_put_right(machine: Machine) -> None:

@@ -95,23 +95,32 @@ def find_by_environment(wanted: dict[str, str]) -> list[ProcessIdentity]:
     for entry in PROC.iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
-        try:
-            variables = set((entry / "environ").read_bytes().split(b"\0"))
-        except OSError:
-            continue
-        identity = ProcessIdentity.of(int(entry.name)) if needles <= variables else None
+        identity = ProcessIdentity.of(int(entry.name)) if needles <= _variables(int(entry.name)) else None
         if identity is not None:
             found.append(identity)
     return found
 
 
-def find_leader(wanted: dict[str, str]) -> ProcessIdentity | None:
-    """The living process that all others with these variables come from: HAProxy's master, not a worker.
+def variables_of(pid: int) -> dict[str, str]:
+    """The environment that a process of ours was started with; empty when it is gone."""
+    pairs = (entry.decode(errors="surrogateescape").partition("=") for entry in _variables(pid))
+    return {name: value for name, _, value in pairs if name}
 
-    It leads its own process group, as everything does that a supervisor of ours started, and its parent does not carry
-    the variables. Where a child left the family (a daemon), the older one is meant.
+
+def _variables(pid: int) -> set[bytes]:
+    try:
+        return set((PROC / str(pid) / "environ").read_bytes().split(b"\0"))
+    except OSError:
+        return set()
+
+
+def leader_of(family: list[ProcessIdentity]) -> ProcessIdentity | None:
+    """The one that all others come from: HAProxy's master, not a worker.
+
+    It leads its own process group, as everything does that a supervisor of ours started, and its parent is not of the
+    family. Where a child left the family (a daemon), the older one is meant.
     """
-    found = {identity.pid: identity for identity in find_by_environment(wanted)}
+    found = {identity.pid: identity for identity in family}
     statuses = {pid: status for pid in found if (status := _status_of(pid))}
     leaders = [pid for pid, status in statuses.items() if status.group == pid and status.parent not in found]
     return found[min(leaders, key=lambda pid: statuses[pid].started)] if leaders else None

@@ -19,9 +19,10 @@ from supervisor.states import SupervisorStates
 
 from deployments.adapters.supervisor.daemon import SETTLE_VARIABLE, STATE_VARIABLE
 from deployments.adapters.supervisor.fences import Fences
-from deployments.adapters.supervisor.identity import ProcessIdentity, find_leader
+from deployments.adapters.supervisor.identity import ProcessIdentity, find_by_environment, leader_of
 from deployments.adapters.supervisor.launch import marks_of
 from deployments.adapters.supervisor.limits import detect_limits
+from deployments.adapters.supervisor.orphans import find_orphans
 from deployments.adapters.supervisor.process import SupervisedProcess, Surroundings
 from deployments.adapters.supervisor.records import Record
 from deployments.domain.errors import StaleFence
@@ -90,19 +91,23 @@ class FairleadInterface:
 
     def _start(self, record: Record) -> dict[str, Any]:
         process = self._process(record.key)
-        if process is None or not process.pid:
-            survivor = self._find_unrecorded(record) if process is None else None
-            process = self._add(record)
-            if survivor is None:
-                process.spawn()
-            else:
-                process.adopt_unrecorded(survivor)
-        elif not process.record.is_wanted:
+        if process is not None and process.pid and not process.record.is_wanted:
             return {"error": "SupervisorUnavailable", "message": f"{record.name} is being stopped.", "context": {}}
+        if process is not None and process.pid and process.record.is_complete:
+            return _report(process)
+        survivor = self._survivor(record, process)
+        process = self._add(record)
+        if survivor is None:
+            process.spawn()
+        else:
+            process.adopt_unrecorded(survivor)
         return _report(process)
 
-    def _find_unrecorded(self, record: Record) -> ProcessIdentity | None:
-        return find_leader(marks_of(record, str(self._surroundings.state_directory)))
+    def _survivor(self, record: Record, process: SupervisedProcess | None) -> ProcessIdentity | None:
+        """The living process of this record, where the books do not have it or do not know how it was started."""
+        if process is None:
+            return leader_of(find_by_environment(marks_of(record, str(self._surroundings.state_directory))))
+        return process.give_up() if process.pid else None
 
     def _stop(self, process: SupervisedProcess, values: Mapping[str, Any]) -> dict[str, Any]:
         if not process.pid:
@@ -129,8 +134,11 @@ class FairleadInterface:
         return process
 
     def _recover(self, event: Any) -> None:
-        """Take over what a supervisor before this one left: living ones, ones it was stopping, ones that must run."""
-        for record in self._surroundings.records.all():
+        """Take over what a supervisor before this one left: living ones, ones it was stopping, ones that must run.
+
+        Where its books were lost, what lives is in them again; only how it was started is not known.
+        """
+        for record in list(self._surroundings.records.all()):
             process, identity = self._add(record), self._surroundings.records.living(record.key)
             if identity is not None:
                 process.adopt(identity)
@@ -140,6 +148,8 @@ class FairleadInterface:
                 self._forget(record.key)
             elif not record.has_exited:
                 process.recover()
+        for record, identity in find_orphans(self._surroundings.state_directory, set(self._group.processes)):
+            self._add(record).adopt_unrecorded(identity)
 
 
 def make_interface(supervisord: Any) -> FairleadInterface:

@@ -70,8 +70,14 @@ class SupervisedProcess(Subprocess):  # type: ignore[misc]  # supervisor ships n
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return pid
 
+    def give_up(self) -> ProcessIdentity | None:
+        """Stop watching a survivor, for another record of it to take over."""
+        self._unwatch()
+        self.pid, survivor, self._adopted = 0, self._adopted, None
+        return survivor
+
     def adopt_unrecorded(self, identity: ProcessIdentity) -> None:
-        """Take over a survivor that the books of a supervisor before this one had, and write them again."""
+        """Take over a survivor that was in lost books, and write them again."""
         self.record.order = time.time()
         self._surroundings.records.save(self.record)
         self._surroundings.records.note_living(self.record.key, identity)
@@ -158,7 +164,7 @@ class SupervisedProcess(Subprocess):  # type: ignore[misc]  # supervisor ships n
 
     def _plan_restart(self) -> None:
         """Decide whether to start it again, and write that down."""
-        must_restart = self.record.kind == SERVICE or self.record.has_settled
+        must_restart = self.record.is_complete and (self.record.kind == SERVICE or self.record.has_settled)
         delay = decide_restart(must_restart=must_restart, short_lives=self._short_lives)
         self.record.has_exited = delay is None
         self._restart_at = None if delay is None else time.monotonic() + delay.total_seconds()
@@ -248,7 +254,7 @@ def _config(options: Any, record: Record) -> _Config:
     values: dict[str, Any] = dict.fromkeys(ProcessConfig.req_param_names)
     values |= {
         "name": record.key,
-        "command": record.command[0],
+        "command": record.command[0] if record.is_complete else record.name,
         "priority": 999,
         "autostart": False,
         "autorestart": False,

@@ -81,6 +81,11 @@ class Record:
         return asdict(self)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether it tells how to start the process; one that was put together from a living process does not."""
+        return bool(self.command)
+
+    @property
     def key(self) -> str:
         """Unique among instances and services."""
         return f"{self.kind}:{self.name}"

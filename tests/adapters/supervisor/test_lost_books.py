@@ -8,7 +8,7 @@ import signal
 from datetime import timedelta
 from pathlib import Path
 
-from deployments.adapters.supervisor.identity import ProcessIdentity, find_by_environment, find_leader
+from deployments.adapters.supervisor.identity import ProcessIdentity, find_by_environment, leader_of
 from deployments.domain.ports import InstanceState
 from tests.adapters.supervisor.worlds import World, is_alive, wait_until
 
@@ -18,7 +18,7 @@ WITH_WORKERS = ("/bin/sh", "-c", "sleep 1000 & sleep 1000 & wait")
 
 
 def lose_books(world: World) -> None:
-    """The supervisor is gone and so are its records; the next one knows nothing."""
+    """The supervisor is gone and so are its records; the next one finds only what lives."""
     world.kill_daemon()
     shutil.rmtree(world.state / "processes")
     world.plane.ensure_running()
@@ -31,7 +31,6 @@ def marked(world: World, name: str) -> list[ProcessIdentity]:
 def test_an_instance_that_lives_is_taken_over_and_not_doubled(world: World) -> None:
     pid = world.start()
     lose_books(world)
-    assert world.plane.observe_all(world.project_environment) == ()
     assert world.start() == pid
     assert [identity.pid for identity in marked(world, "api-1")] == [pid]
 
@@ -70,7 +69,7 @@ def test_a_service_with_workers_is_taken_over_by_its_master(world: World) -> Non
     wait_until(lambda: len(marked(world, "proxy")) == 3, "the workers")
     before = world.plane.service_identity("proxy")
     lose_books(world)
-    assert not world.plane.service_is_running("proxy")
+    assert world.plane.service_identity("proxy") == before
     world.plane.ensure_service("proxy", WITH_WORKERS, ENVIRONMENT, world.log)
     assert world.plane.service_identity("proxy") == before
     assert len(marked(world, "proxy")) == 3
@@ -90,10 +89,49 @@ def test_a_process_of_another_supervisor_is_not_taken(world: World, short_direct
 def test_a_child_that_leads_a_group_of_its_own_is_not_the_leader(world: World) -> None:
     pid = world.start(script="setsid sleep 1000 & wait")
     wait_until(lambda: len(marked(world, "api-1")) == 2, "the child")
-    leader = find_leader({"FAIRLEAD_INSTANCE": "api-1", "FAIRLEAD_SUPERVISOR": str(world.state)})
+    leader = leader_of(marked(world, "api-1"))
     assert leader is not None
     assert leader.pid == pid
 
 
 def test_nobody_leads_where_nobody_is_marked() -> None:
-    assert find_leader({"FAIRLEAD_INSTANCE": "nobody-of-this-name"}) is None
+    assert leader_of([]) is None
+
+
+def test_what_lives_is_observed_although_nobody_asked_to_start_it(world: World) -> None:
+    pid = world.start(environment={**ENVIRONMENT, "PORT": "12345"}, port=12345)
+    before = world.plane.observe("api-1")
+    lose_books(world)
+    assert world.plane.observe_all(world.project_environment) == (before,)
+    assert before.pid == pid
+
+
+def test_what_lives_can_be_stopped_although_nobody_asked_to_start_it(world: World) -> None:
+    pids = [world.start("api-1", command=WITH_WORKERS), world.start("api-2")]
+    world.plane.ensure_service("proxy", WITH_WORKERS, ENVIRONMENT, world.log)
+    wait_until(lambda: len(marked(world, "proxy")) == 3, "the workers")
+    pids += [identity.pid for identity in marked(world, "proxy")]
+    lose_books(world)
+    world.stop("api-1")
+    assert sorted(world.plane.stop()) == ["instance api-2", "service proxy"]
+    assert not any(map(is_alive, pids))
+
+
+def test_what_lives_and_ends_before_somebody_said_how_to_start_it_stays_ended(settled_world: World) -> None:
+    pid = settled_world.start()
+    lose_books(settled_world)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: settled_world.state_of() is InstanceState.EXITED, "the end")
+    settled_world.kill_daemon()
+    settled_world.plane.ensure_running()
+    assert settled_world.state_of() is InstanceState.EXITED
+    assert settled_world.start() != pid
+    assert settled_world.state_of() is InstanceState.RUNNING
+
+
+def test_books_that_were_kept_are_not_touched(world: World) -> None:
+    world.start()
+    before = (world.state / "processes" / "instance:api-1.json").read_text()
+    world.kill_daemon()
+    world.plane.ensure_running()
+    assert (world.state / "processes" / "instance:api-1.json").read_text() == before
