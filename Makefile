@@ -7,7 +7,7 @@ export PYTHON
 
 python := .venv/bin/python
 # These drive Prefect's server, whole programs, or many kills: `make test` runs them, `make check` does not.
-thorough := tests/flows tests/cli tests/demo tests/control_plane tests/driver/test_killing.py
+thorough := tests/flows tests/cli tests/demo tests/control_plane tests/driver/test_killing.py tests/faults
 ours := blocks deployments flows tasks
 
 .PHONY: help setup wheelhouse demo test check faults bench docs lock clean
@@ -30,8 +30,8 @@ check: wheelhouse  ## Format, lint, types, floors, security, and the fast tests 
 	@$(python) -m bandit --quiet --recursive --configfile pyproject.toml $(ours) tools
 	@$(python) -m pytest --cov --cov-report=term $(addprefix --ignore=,$(thorough))
 
-faults: wheelhouse  ## Kill the controller before and after everything it writes
-	@$(python) -m pytest -m faults tests/driver
+faults: wheelhouse  ## Kill the controller at every boundary of every kind of deployment, and write the table
+	@$(python) -m tests.faults --write
 
 bench: wheelhouse  ## Measure, side by side, what the design promises
 	@$(python) -m benchmarks

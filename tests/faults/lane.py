@@ -11,7 +11,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -24,9 +24,12 @@ from pydantic import SecretStr
 
 from deployments.adapters.supervisor.data_plane import DataPlane
 from deployments.assembly import assemble, data_plane
+from deployments.domain.drift import decide_drift
 from deployments.domain.entities import Deployment
+from deployments.domain.errors import LeaseLost
 from deployments.driver.conducting import Conductor
 from deployments.driver.forward import go_forward
+from deployments.driver.looking import look
 from deployments.driver.reconciling import reconcile_all
 from deployments.driver.returning import target_of_rollback
 from deployments.driver.world import World
@@ -99,29 +102,19 @@ class Lane:
 
     def deploy(self, order: Order) -> Done:
         """In a process of its own, to its end."""
-        return self._in_process(drive, order)
+        return self.begin(order).to_the_end()
+
+    def begin(self, order: Order) -> Running:
+        """Begin a deployment in a process of its own."""
+        return Running(drive, self.settings, order)
 
     def settle(self, environment: str, kill_at: str | None = None) -> Done:
         """What `fairlead up` does in another process: rounds of the reconciler until the last deployment is final."""
-        return self._in_process(reconcile, environment, kill_at)
+        return self.begin_to_settle(environment, kill_at).to_the_end()
 
-    def _in_process(self, work: Callable[..., None], *arguments: object) -> Done:
-        ours, theirs = FORK.Pipe()
-        process = FORK.Process(target=quietly, args=(theirs, work, self.settings, *arguments))
-        process.start()
-        theirs.close()
-        done = Done()
-        deadline = time.monotonic() + AT_MOST_SECONDS
-        while process.is_alive() and time.monotonic() < deadline:
-            receive(ours, done, seconds=0.05)
-        if process.is_alive():
-            done.trouble = f"did not end within {AT_MOST_SECONDS:.0f} s"
-            process.kill()
-        process.join()
-        while receive(ours, done, seconds=0):
-            continue
-        done.exit_code = process.exitcode
-        return done
+    def begin_to_settle(self, environment: str, kill_at: str | None = None) -> Running:
+        """Begin it in a process of its own."""
+        return Running(reconcile, self.settings, environment, kill_at)
 
     @contextmanager
     def load(self, environment: str) -> Iterator[Load]:
@@ -143,6 +136,47 @@ class Lane:
     def close(self) -> None:
         """Nothing of it runs any more."""
         self.supervisor.stop()
+        self.world.records.close()
+
+
+class Running:
+    """Work in a process of its own, which reports what it passed."""
+
+    def __init__(self, work: Callable[..., None], *arguments: object) -> None:
+        """Begun."""
+        self._ours, theirs = FORK.Pipe()
+        self._process: BaseProcess = FORK.Process(target=quietly, args=(theirs, work, *arguments))
+        self._process.start()
+        theirs.close()
+        self.done = Done()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs; a stopped process does."""
+        return self._process.is_alive()
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the process, unless it has ended."""
+        if self._process.pid is not None and self._process.is_alive():
+            os.kill(self._process.pid, number)
+
+    def wait(self, seconds: float) -> None:
+        """Hear what it reports until it ends, at most for so long."""
+        deadline = time.monotonic() + seconds
+        while self._process.is_alive() and time.monotonic() < deadline:
+            receive(self._ours, self.done, seconds=0.02)
+
+    def to_the_end(self) -> Done:
+        """Wait, end what takes too long, and tell."""
+        self.wait(AT_MOST_SECONDS)
+        if self._process.is_alive():
+            self.done.trouble = f"did not end within {AT_MOST_SECONDS:.0f} s"
+            self._process.kill()
+        self._process.join()
+        while receive(self._ours, self.done, seconds=0):
+            continue
+        self.done.exit_code = self._process.exitcode
+        return self.done
 
 
 class Load:
@@ -235,20 +269,25 @@ def drive(report: Connection, settings: Settings, order: Order) -> None:
     try:
         go_forward(run)
     except Exception as error:  # noqa: BLE001 - whatever ends it, as in the flow
-        conductor.fail(run, error)
+        with suppress(LeaseLost):  # somebody else brought it to its end
+            conductor.fail(run, error)
     finally:
         conductor.leave(run)
     report.send(("passed", reaper.passed))
 
 
 def reconcile(report: Connection, settings: Settings, environment: str, kill_at: str | None) -> None:
-    """Rounds until no deployment of the environment is unfinished."""
+    """Rounds until no deployment of the environment is unfinished, and nothing is left to repair."""
     reaper = Reaper(kill_at)
     world = watched(assemble(settings), reaper)
     deadline = time.monotonic() + SETTLE_SECONDS
-    while world.records.deployments.unfinished(environment):
-        reconcile_all(world)
+    while reconcile_all(world) or world.records.deployments.unfinished(environment) or has_drifted(world, environment):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not settled within {SETTLE_SECONDS:.0f} s")
         time.sleep(0.1)
     report.send(("passed", reaper.passed))
+
+
+def has_drifted(world: World, environment: str) -> bool:
+    """Whether the reconciler would have something to repair, now or after a pause."""
+    return bool(decide_drift(look(world, environment), resting=frozenset()))

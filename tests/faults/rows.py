@@ -58,9 +58,18 @@ class Ground:
             result.end = "not run"
             result.wrong.append(f"{type(error).__name__}: {error}")
         if result.wrong:
-            self._stable.pop(str(row.kind), None)
+            self.abandon(row.kind)
         result.seconds = round(time.monotonic() - began, 2)
         return result
+
+    def abandon(self, kind: Kind) -> None:
+        """What a row that went wrong left is not built on."""
+        self._stable.pop(self.name(kind), None)
+
+    @staticmethod
+    def name(kind: Kind) -> str:
+        """Of the environment that rows of a kind share."""
+        return str(kind).replace(" ", "-").replace("_", "-")
 
     def version(self) -> str:
         """One that was not used before in this lane."""
@@ -68,24 +77,24 @@ class Ground:
 
     def _run(self, row: Row, result: Result) -> None:
         kind, lane = row.kind, self.lane
-        with self._environment(kind) as environment:
+        with self.environment(kind) as environment:
             before = look(lane, environment)
             last = lane.last(environment)
-            order = self._order(kind, environment, row.boundary)
+            order = self.order(kind, environment, row.boundary)
             with nullcontext() if kind.is_first else lane.load(environment) as load:
                 done, settled = self._drive(order, row, result)
             record = lane.last(environment)
             record = None if record is not None and last is not None and record.id == last.id else record
-            self._judge(environment, before, record, order, result)
+            self.judge(environment, before, record, order, result)
             result.passed = settled.passed if kind.occasion == "undo" else done.passed
             self._judge_processes(row, done, settled, result)
             if load is not None:
-                self._judge_load(load, order, result)
+                self.judge_load(load, order, result)
 
     @contextmanager
-    def _environment(self, kind: Kind) -> Iterator[str]:
+    def environment(self, kind: Kind) -> Iterator[str]:
         """One where a release serves; for a first deployment a new one, which is ended afterwards."""
-        name = f"{kind.strategy}-{kind.occasion}".replace("_", "-")
+        name = self.name(kind)
         if kind.is_first:
             name = f"first-{next(self._versions)}"
             self.lane.world.records.environments.ensure_default(name, project="shop", principal=getpass.getuser())
@@ -111,7 +120,7 @@ class Ground:
             raise RuntimeError(f"{environment} could not be prepared: {record and record.message} {done.trouble}")
         self._stable[environment] = version
 
-    def _order(self, kind: Kind, environment: str, boundary: str | None) -> Order:
+    def order(self, kind: Kind, environment: str, boundary: str | None) -> Order:
         kill_at = UNDO_KILLED_AT if kind.occasion == "undo" else boundary
         return Order(
             kind,
@@ -134,7 +143,7 @@ class Ground:
                 result.wrong += [again.trouble] if again.trouble else []
         return done, settled
 
-    def _judge(self, environment: str, before: Seen, record: Deployment | None, order: Order, result: Result) -> None:
+    def judge(self, environment: str, before: Seen, record: Deployment | None, order: Order, result: Result) -> None:
         version = order.version
         if order.is_rollback and record is not None:
             version = record.services[0][1]
@@ -152,7 +161,7 @@ class Ground:
         if row.boundary is not None and not killed.was_killed:
             result.wrong.append(f"nobody was killed: {row.boundary} was not passed")
 
-    def _judge_load(self, load: Load, order: Order, result: Result) -> None:
+    def judge_load(self, load: Load, order: Order, result: Result) -> None:
         lost = dropped(load.reports, order.version if order.is_bad else None)
         result.requests = sum(report.requests for report in load.reports.values())
         result.dropped = len(lost)

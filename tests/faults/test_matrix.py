@@ -1,0 +1,79 @@
+"""A reduced matrix: the points at which a way out or back turns. `make faults` runs all of them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.faults.kinds import Kind
+from tests.faults.matrix import lanes
+from tests.faults.rows import Result, Row
+from tests.faults.table import complaints, details, summary
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+LANES = 4
+BOUNDARIES: dict[Kind, tuple[tuple[str, str], ...]] = {
+    Kind("blue_green", "first"): (("after effect of routes", "back"), ("after the releases were stable", "completed")),
+    Kind("blue_green", "upgrade"): (
+        ("after the lease was taken", "back"),
+        ("after intent of start:api-1", "back"),
+        ("after effect of shift:web:1", "back"),
+        ("before the releases were stable", "back"),
+        ("after the releases were stable", "completed"),
+        ("after intent of promote", "completed"),
+    ),
+    Kind("rolling", "failing"): (
+        ("after effect of handle", "back"),
+        ("before the failure and its undo were kept", "back"),
+        ("after the failure and its undo were kept", "back"),
+        ("after effect of undo:traffic:web", "back"),
+        ("after the move to rolled_back", "back"),
+    ),
+    Kind("recreate", "upgrade"): (("after effect of hold:api", "back"), ("after effect of stop:web-1", "back")),
+    Kind("recreate", "undo"): (("after intent of undo:restart:api", "back"),),
+    Kind("rolling", "rollback"): (("after intent of shift:api:1", "back"), ("after receipt of stable", "completed")),
+    Kind("blue_green", "resumed"): (
+        ("after intent of shift:api:1", "completed"),
+        ("after effect of bake", "completed"),
+    ),
+}
+ROWS = {Row(kind, boundary): end for kind, found in BOUNDARIES.items() for boundary, end in found}
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[Row, Result]:
+    """Every row, run side by side."""
+    with lanes(LANES) as found:
+        return {one.row: one for one in found.run(list(ROWS), lambda _: None, until=time.monotonic() + 500)}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.kind} {row.boundary}")
+def test_killed_there_a_deployment_ends_complete_or_back_and_nothing_is_left(
+    results: dict[Row, Result], row: Row
+) -> None:
+    result = results[row]
+
+    assert not result.wrong, "\n".join(result.wrong)
+    assert result.end == ROWS[row]
+    assert (result.requests > 0) != row.kind.is_first
+
+
+def test_rows_that_were_not_run_are_told_as_not_run() -> None:
+    with lanes(1) as found:
+        left = found.run([Row(Kind("rolling", "undo"), "after intent of undo:handle")], lambda _: None, until=0)
+
+    assert [result.end for result in left] == ["not run"]
+    assert "| rolling undo | 1 | 0 | 0 | 0 | 1 | 0 | 0 | 0 |" in summary(left)
+    assert "*not run*" in "\n".join(details(left, Kind("rolling", "undo")))
+
+
+def test_a_row_that_ends_otherwise_is_told_with_what_was_wrong() -> None:
+    row = Row(Kind("rolling", "undo"), "after intent of undo:handle")
+    wrong = [Result(row, end="completed", wrong=["web is answered by [1.0, 2.0] and not by 2.0"])]
+
+    assert complaints(wrong) == [
+        "rolling undo | after intent of undo:handle: web is answered by [1.0, 2.0] and not by 2.0"
+    ]
+    assert "**wrong**" in "\n".join(details(wrong, row.kind))
