@@ -30,7 +30,7 @@ check: wheelhouse  ## Format, lint, types, floors, security, and the fast tests 
 	@$(python) -m bandit --quiet --recursive --configfile pyproject.toml $(ours) tools
 	@$(python) -m pytest --cov --cov-report=term $(addprefix --ignore=,$(thorough))
 
-faults: wheelhouse  ## Kill the controller at every boundary of every kind of deployment, and write the table
+faults: setup  ## Kill the controller at every boundary of every kind of deployment, and write the table
 	@$(python) -m tests.faults --write
 
 bench: wheelhouse  ## Measure, side by side, what the design promises
