@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
+from deployments.adapters.supervisor.identity import find_by_environment
 from deployments.adapters.supervisor.limits import look_at_limits
-from deployments.domain.ports import MachineFacts
+from deployments.domain.ports import STEP_VARIABLE, MachineFacts
 
 MEMORY = Path("/proc/meminfo")
 KIB_PER_MIB = 1024
 BYTES_PER_MIB = 1024 * 1024
+END_SECONDS = 5.0
 
 
 class LocalMachine:
@@ -37,6 +40,17 @@ class LocalMachine:
             can_limit_memory=support.memory,
             can_limit_cpu=support.cpu,
         )
+
+    def end_step_processes(self, deployment: str) -> int:
+        """By the variable that they and their children carry, until there are none: one may be forking another."""
+        ended = set()
+        deadline = time.monotonic() + END_SECONDS
+        while (left := find_by_environment({STEP_VARIABLE: deployment})) and time.monotonic() < deadline:
+            for identity in left:
+                identity.kill()
+            ended.update(left)
+            time.sleep(0.01)
+        return len(ended)
 
 
 def _memory_mb() -> dict[str, int]:

@@ -204,6 +204,8 @@ class BuildRequest:
     build_command: tuple[str, ...] = ()
     output_directory: str | None = None
     timeout: timedelta = timedelta(minutes=10)
+    deployment: str = ""
+    """Whose step it is: the commands that are run carry it, for whoever takes the deployment over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,8 +351,15 @@ class MachineFacts:
     can_limit_cpu: bool
 
 
+STEP_VARIABLE = "FAIRLEAD_DEPLOYMENT"
+"""In the environment of every process that a step starts and waits for: the deployment's id."""
+
+
 class Machine(Protocol):
-    """Looks at the machine."""
+    """Looks at the machine, and at what steps have left running on it."""
 
     def observe(self) -> MachineFacts:
         """Look once."""
+
+    def end_step_processes(self, deployment: str) -> int:
+        """SIGKILL to every process that steps of this deployment started and waited for; how many there were."""

@@ -6,12 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from deployments.domain.placeholders import fill
-from deployments.domain.ports import ProbeRequest
+from deployments.domain.ports import STEP_VARIABLE, ProbeRequest
 from deployments.domain.spec.checks import CommandProbe, HttpProbe, Probe
 
 
-def probe_request(probe: Probe, *, port: int, timeout: timedelta, release_bin: Path | None = None) -> ProbeRequest:
-    """The question; `{port}` and `{url}` of a command are filled in."""
+def probe_request(
+    probe: Probe, *, port: int, timeout: timedelta, deployment: str, release_bin: Path | None = None
+) -> ProbeRequest:
+    """The question; `{port}` and `{url}` of a command are filled in, and it carries the deployment that asks."""
     match probe:
         case HttpProbe():
             return ProbeRequest(
@@ -30,7 +32,7 @@ def probe_request(probe: Probe, *, port: int, timeout: timedelta, release_bin: P
             return ProbeRequest(
                 kind="command",
                 command=tuple(fill(word, values) for word in probe.command),
-                environment={"PATH": path, "PORT": str(port)},
+                environment={"PATH": path, "PORT": str(port), STEP_VARIABLE: deployment},
                 timeout=timeout,
             )
         case _:

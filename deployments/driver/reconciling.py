@@ -89,8 +89,9 @@ def reconcile_environment(world: World, environment: str, *, excluding: str | No
 
 
 def take_over(world: World, record: Deployment) -> DeploymentStatus:
-    """Take the lease with a higher fence, record why, and drive it on or back."""
+    """Take the lease with a higher fence, end what its steps left running, record why, and drive it on or back."""
     lease = take_lease(world, record.environment, owner_name())
+    world.machine.end_step_processes(record.id)
     run = resume(world, world.records.deployments.get(record.id), lease)
     note = world.records.deployments.note
     note(lease, record.id, "TakenOver", f"Nobody drove it: its lease had expired while it was {record.status}.")

@@ -124,3 +124,13 @@ def test_records_restored_from_before_the_last_fences_do_not_lock_themselves_out
 
     assert stage.last().status is DeploymentStatus.COMPLETED
     assert stage.revision("api") == {stage.revision_asked(upgrade(), "api")}
+
+
+def test_what_the_lost_controllers_steps_left_running_is_ended_before_anything_else(stage: Stage) -> None:
+    stage.deploy(specification(), Reaper(kill_at=12))
+    lost = stage.last().id
+
+    stage.reconcile()
+
+    assert stage.machine.ended == [lost]
+    assert stage.last().is_final

@@ -21,7 +21,13 @@ class FakeMachine:
     """Reports `facts`; replace them to make the machine small."""
 
     facts: MachineFacts = field(default=ROOMY)
+    ended: list[str] = field(default_factory=list)
 
     def observe(self) -> MachineFacts:
         """Look once."""
         return self.facts
+
+    def end_step_processes(self, deployment: str) -> int:
+        """Steps start no processes here; it is noted who asked."""
+        self.ended.append(deployment)
+        return 0

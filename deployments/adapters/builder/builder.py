@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from deployments.adapters.builder.commands import Surroundings, end_leftovers
@@ -135,6 +136,7 @@ class LocalBuilder:
             log=log,
             deadline=deadline,
             mark=str(place),
+            deployment=request.deployment,
         )
         venv = place / "venv"
         has_programs = request.framework == PYTHON_FRAMEWORK or request.lock.kind == "pypi"
@@ -168,7 +170,7 @@ class LocalBuilder:
             **self._packages.sources,
             **({"VIRTUAL_ENV": str(venv)} if venv else {}),
         }
-        own = Surroundings(around.service, around.directory, environment, around.log, around.deadline, around.mark)
+        own = replace(around, environment=environment)
         for command, purpose in (
             (request.install_command, "the install command"),
             (request.build_command, "the build command"),

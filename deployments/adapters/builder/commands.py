@@ -13,6 +13,7 @@ from pathlib import Path
 
 from deployments.adapters.supervisor.identity import find_by_environment
 from deployments.domain.errors import BuildFailed, DiskFull
+from deployments.domain.ports import STEP_VARIABLE
 
 MARK = "FAIRLEAD_BUILD"
 END_SECONDS = 5.0
@@ -31,6 +32,7 @@ class Surroundings:
     log: Path
     deadline: float
     mark: str
+    deployment: str = ""
 
     def run(self, command: Sequence[str], *, purpose: str) -> None:
         """Run one to its end. Raises BuildFailed with the log's last lines, or DiskFull."""
@@ -56,7 +58,7 @@ class Surroundings:
             process = subprocess.Popen(
                 list(command),
                 cwd=self.directory,
-                env={**self.environment, MARK: self.mark},
+                env={**self.environment, MARK: self.mark, STEP_VARIABLE: self.deployment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -53,7 +53,11 @@ def ask(run: Run, action: RunChecks, check: Check) -> TestResult:
     service = action.service
     built = run.world.builder.find(run.plan.change(service).release)
     request = probe_request(
-        check.probe, port=port_for(run, action), timeout=check.timeout, release_bin=built.bin if built else None
+        check.probe,
+        port=port_for(run, action),
+        timeout=check.timeout,
+        deployment=run.deployment,
+        release_bin=built.bin if built else None,
     )
     began = run.world.clock.monotonic()
     failures, unmeasured, detail = 0, 0, "as expected"
@@ -103,7 +107,7 @@ def verify_one(service: str, dependency: str, port: int, run: Run) -> str:
     """What the dependency answered. Raises CheckFailed when it does not, for seconds."""
     checks = run.service(dependency).health_checks
     probe = next((check.probe for check in checks if isinstance(check.probe, HttpProbe)), TcpProbe())
-    request = probe_request(probe, port=port, timeout=timedelta(seconds=5))
+    request = probe_request(probe, port=port, timeout=timedelta(seconds=5), deployment=run.deployment)
     detail = ""
     for _ in range(INTEGRATION_ATTEMPTS):
         run.interruption.check()

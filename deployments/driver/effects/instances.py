@@ -105,7 +105,9 @@ def ask_until_healthy(
 
 def ask(run: Run, check: HealthCheck, port: int) -> ProbeOutcome:
     """One look by one health check."""
-    return run.world.prober.probe(probe_request(check.probe, port=port, timeout=check.timeout))
+    return run.world.prober.probe(
+        probe_request(check.probe, port=port, timeout=check.timeout, deployment=run.deployment)
+    )
 
 
 def ensure_alive(run: Run, instance: str, restarts: int) -> None:

@@ -44,6 +44,7 @@ def build_release(action: BuildRelease, run: Run) -> dict[str, object]:
             install_command=service.install_command,
             build_command=service.build_command,
             output_directory=service.output_directory,
+            deployment=run.deployment,
         )
         built = run.world.builder.ensure_built(request)
     known = Release(

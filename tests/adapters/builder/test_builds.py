@@ -117,7 +117,7 @@ def test_commands_inherit_nothing(workshop: Workshop, monkeypatch: pytest.Monkey
     seen = (workshop.builder.ensure_built(request).path / "seen").read_text()
     names = {line.split("=", 1)[0] for line in seen.splitlines()}
     assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {
-        "PATH", "HOME", "TMPDIR", "LANG", "FAIRLEAD_BUILD",
+        "PATH", "HOME", "TMPDIR", "LANG", "FAIRLEAD_BUILD", "FAIRLEAD_DEPLOYMENT",
         "PIP_NO_INDEX", "PIP_FIND_LINKS", "UV_NO_INDEX", "UV_FIND_LINKS",
     }  # fmt: skip
 
