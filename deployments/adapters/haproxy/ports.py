@@ -31,11 +31,11 @@ def require_free_ports(wanted: Sequence[RouteDeclaration], *, bound: Iterable[in
 
 def _require_free(port: int, service: str) -> None:
     with socket.socket() as attempt:
-        # As HAProxy does: a port with only finished connections is free.
+        # As HAProxy does: a port with only finished connections is free. Nor is it taken by an attempt like this one,
+        # which never listens: a process that was stopped right here keeps nobody from the port.
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             attempt.bind(("127.0.0.1", port))
-            attempt.listen(1)
         except OSError as problem:
             reason = "is taken" if problem.errno == errno.EADDRINUSE else f"cannot be used ({problem.strerror})"
             raise Refused(f"Port {port} of service {service} {reason}.", remedy="Choose another port.") from problem

@@ -35,14 +35,14 @@ class ProxyProcess:
         self._meter_name = f"meter-{environment}"
         self._variables = {"PYTHONPATH": str(_PACKAGE_ROOT), "PATH": os.defpath}
 
-    def ensure_running(self, program: Path | None) -> None:
+    def ensure_running(self, program: Path | None, *, is_running: bool) -> None:
         """Start what is not there; returns when HAProxy answers.
 
         A HAProxy that outlived its supervisor answers, and is left alone. Raises Refused when somebody else listens on
         a route's port, ProxyUnavailable when HAProxy does not come up.
         """
         self._ensure_meter()
-        if self._runtime.answers():
+        if is_running:
             return
         if not self._host.service_is_running(self._proxy_name):
             require_free_ports(self._files.routes(), bound=())

@@ -47,11 +47,11 @@ class HAProxy:
     def ensure_running(self, *, fence: int) -> None:
         """Start what is not there, arm it with `fence`, and finish what a killed writer left half done."""
         highest = self.highest_fence()
-        is_running = self._runtime.answers()
+        is_running = self._runtime.is_there()
         if fence < highest and not is_running:
             raise StaleFence(f"Fence {fence} is older than {highest}.", fence=fence, highest=highest)
         self._files.prepare(is_running=is_running)
-        self._process.ensure_running(self._program)
+        self._process.ensure_running(self._program, is_running=is_running)
         self._control.arm(fence)
         self._control.retire_old_workers()
         self._routes.tidy(fence=fence)

@@ -58,9 +58,16 @@ class Runtime:
         return last_within(lambda: self.ask(command, worker=worker), bool, _CUT_OFF_PATIENCE)
 
     def answers(self) -> bool:
-        """Whether a master with a current worker is there."""
+        """Whether a master with a current worker answers at this moment."""
         try:
             return "Pid:" in self._exchange(f"{CURRENT} show info", self._timeout)
+        except ProxyUnavailable:
+            return False
+
+    def is_there(self) -> bool:
+        """The same, however a reload keeps it from answering for a moment."""
+        try:
+            return "Pid:" in self.ask_again("show info")
         except ProxyUnavailable:
             return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -281,6 +282,17 @@ def test_late_reloads_neither_hinder_a_newer_writer_nor_touch_its_traffic(
     load.wait_for(20)
     load.stop()
     assert load.report().failures == []
+
+
+def test_a_writer_that_was_stopped_while_it_tried_a_port_keeps_nobody_from_it(
+    world: RealWorld, web: RouteDeclaration
+) -> None:
+    api = RouteDeclaration("api", free_port(), free_port(), web.stable)
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        attempt.bind(("127.0.0.1", api.port))
+        world.proxy.ensure_routes([api], fence=TAKER)
+        assert ask(api.port) == (200, "v1")
 
 
 MOST_LATE_RELOADS = 40
