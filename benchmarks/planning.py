@@ -66,8 +66,9 @@ def measure_size(services: int, *, times: int) -> Size:
     asked = DeploymentSpecification.model_validate(specification("production", written))
     empty = facts(asked)
     first = plan(asked, empty)
-    before = replace(empty, stable=running(first, version="0.9", revision="before"))
-    now = replace(empty, stable=running(first, version="1.0", revision=None))
+    routes = {change.service: 10_000 + number for number, change in enumerate(first.changes)}
+    before = replace(empty, stable=running(first, version="0.9", revision="before"), routes=routes)
+    now = replace(empty, stable=running(first, version="1.0", revision=None), routes=routes)
     assert plan(asked, now).is_empty
     new, replaced, unchanged = (seconds_of(partial(plan, asked, seen), times=times) for seen in (empty, before, now))
     return Size(services, new, replaced, unchanged, len(plan(asked, before).steps))

@@ -26,7 +26,7 @@ from deployments.domain.failing import blames_revision, reason_of, status_of
 from deployments.domain.spec.specification import OnControllerLost
 from deployments.domain.status import DeploymentStatus, Reason
 from deployments.domain.steps import Phase
-from deployments.domain.undo import RestartPrevious, ReturnTraffic, UndoHandle, UndoStep, plan_undo, what_is_left
+from deployments.domain.undo import UndoStep, plan_undo, traffic_of, what_is_left
 from deployments.driver.effects.undo import UNDO_EFFECTS
 from deployments.driver.ending import end
 from deployments.driver.forward import drive_phase, go_forward
@@ -73,12 +73,11 @@ def undo_as_asked(run: Run, undo: tuple[UndoStep, ...], *, reason: Reason, messa
     """All of it; or, where the specification says so, the traffic at once and the rest when a person says."""
     if run.specification.rollback_procedures.automatic:
         return undo_all(run, undo, reason=reason, message=message)
-    traffic = tuple(step for step in undo if isinstance(step.action, ReturnTraffic | RestartPrevious | UndoHandle))
     waiting = (
         f"{message} Traffic is back on the old release; the rest waits for a person (rollback_procedures.automatic is "
         f"false): fairlead rollback --resume {run.deployment}."
     )
-    return undo_all(run, traffic, reason=reason, message=waiting, ends_in=DeploymentStatus.ROLLBACK_FAILED)
+    return undo_all(run, traffic_of(undo), reason=reason, message=waiting, ends_in=DeploymentStatus.ROLLBACK_FAILED)
 
 
 def undo_all(
@@ -103,17 +102,25 @@ def undo_all(
         )
         return end(run, DeploymentStatus.ROLLBACK_FAILED)
     if blames_revision(reason):
-        for change in run.plan.changes:
-            if change.instances and not change.reused and change.kind != "unchanged":
-                run.world.records.quarantine.add(
-                    run.lease,
-                    revision=change.revision,
-                    service=change.service,
-                    deployment=run.deployment,
-                    reason=message,
-                )
+        quarantine(run, message)
     records.advance(run.lease, run.deployment, ends_in, reason=reason, message=message)
     return end(run, ends_in)
+
+
+def quarantine(run: Run, reason: str) -> None:
+    """No loops: what was rolled back is not deployed here again, except the revision that serves all the while."""
+    stable = run.world.records.stables.current(run.environment)
+    serving = {release.revision for release in stable.values()}
+    for change in run.plan.changes:
+        is_new = change.instances and not change.reused and change.kind != "unchanged"
+        if is_new and change.revision not in serving:
+            run.world.records.quarantine.add(
+                run.lease,
+                revision=change.revision,
+                service=change.service,
+                deployment=run.deployment,
+                reason=reason,
+            )
 
 
 def drive_undo(run: Run, undo: tuple[UndoStep, ...]) -> None:

@@ -134,3 +134,14 @@ def test_what_the_lost_controllers_steps_left_running_is_ended_before_anything_e
 
     assert stage.machine.ended == [lost]
     assert stage.last().is_final
+
+
+def test_a_failed_change_of_scale_does_not_quarantine_the_revision_that_serves(stage: Stage) -> None:
+    stage.deploy(specification())
+    larger = specification(service("api", "1.0", scaling={"replicas": 3}))
+    stage.supervisor.exits_on_start("api", revision=stage.revision_asked(larger, "api"))
+
+    stage.deploy(larger)
+
+    assert stage.last().status is DeploymentStatus.ROLLED_BACK
+    assert stage.records.quarantine.active(ENVIRONMENT) == {}
