@@ -21,6 +21,8 @@ from deployments.store.records import Records
 
 PATIENCE = timedelta(minutes=10)
 """How long one call is repeated at most."""
+AWAY = (DatabaseUnavailable, DiskFull)
+"""What records raise that may answer later."""
 SHORTEST, LONGEST = timedelta(milliseconds=50), timedelta(seconds=2)
 """Between two attempts: the first pause, and what it grows to."""
 Result = TypeVar("Result")
@@ -41,7 +43,7 @@ class Patience:
         for pause in pauses(self.longest):
             try:
                 return call()
-            except (DatabaseUnavailable, DiskFull) as error:
+            except AWAY as error:
                 self.check()
                 if self.clock.monotonic() - began > PATIENCE.total_seconds():
                     raise

@@ -91,9 +91,11 @@ class LeaseKeeper:
 
 def overdue(run: Run, cause: Unavailable) -> LeaseLost:
     """The lease may be over by now, and the environment somebody else's."""
+    seconds = run.world.timings.lease.total_seconds()
     return LeaseLost(
         f"The lease of {run.environment} could not be renewed in time: {cause.message}",
-        remedy=cause.remedy,
+        remedy=f"Deploy again when the database has come to stay; one that is away for more than {seconds:g} s costs"
+        " the lease (FAIRLEAD_LEASE_SECONDS).",
         environment=run.environment,
         fence=run.fence,
     )

@@ -11,6 +11,7 @@ from deployments.domain.codec import action_to_json
 from deployments.domain.retries import rule_for
 from deployments.domain.steps import Phase, Receipt, Step
 from deployments.driver.effects.table import EFFECTS
+from deployments.driver.enduring import AWAY, PATIENCE
 from deployments.driver.run import Run
 
 
@@ -36,15 +37,20 @@ def perform(run: Run, step: Step) -> Receipt:
 
 
 def effect_of(run: Run, step: Step) -> dict[str, object]:
-    """The effect, repeated as its error's family allows while the run may go on."""
-    attempt = 0
+    """The effect, repeated as its error's family allows while the run may go on.
+
+    Records that are away may have been waited for already, with all patience, when their error arrives here.
+    """
+    clock = run.world.clock
+    attempt, began = 0, clock.monotonic()
     while True:
         try:
             return EFFECTS[type(step.action)](step.action, run)
         except Exception as error:
             rule = rule_for(error)
-            if attempt >= len(rule.delays):
+            has_waited = isinstance(error, AWAY) and clock.monotonic() - began > PATIENCE.total_seconds()
+            if attempt >= len(rule.delays) or has_waited:
                 raise
             run.interruption.check()
-            run.world.clock.sleep(rule.delays[attempt])
+            clock.sleep(rule.delays[attempt])
             attempt += 1

@@ -62,7 +62,7 @@ def translate(error: exc.DBAPIError | psycopg.Error, address: str) -> Deployment
     was_cut = isinstance(error, exc.DBAPIError) and error.connection_invalidated
     if was_cut or state.startswith(PASSING) or (not state and isinstance(original, psycopg.OperationalError)):
         return DatabaseUnavailable(
-            f"The database at {address} did not answer: {text or type(original).__name__}.",
+            f"The database at {address} did not answer: {text.rstrip('.?') or type(original).__name__}.",
             remedy="Try again." if state in (LOCK_TIMEOUT, STATEMENT_TIMEOUT) else START_IT,
             address=address,
         )

@@ -119,7 +119,7 @@ def test_a_deployment_whose_every_write_is_lost_once_tells_the_same_story(
     case = Case(fresh_database_url, tmp_path, strategy, kind)
     stage, wanted = case.prepare()
     stage.deploy(wanted)
-    undisturbed, status = story(stage), stage.last().status
+    undisturbed, status, opened = story(stage), stage.last().status, len(stage.records.queries.history(limit=9))
     stage.close()
 
     stage, wanted = case.prepare()
@@ -129,6 +129,7 @@ def test_a_deployment_whose_every_write_is_lost_once_tells_the_same_story(
 
     assert done.status is status
     assert story(stage) == undisturbed
+    assert len(stage.records.queries.history(limit=9)) == opened
     assert_told_once(stage)
     assert losses.lost == losses.made
     assert losses.lost.total() == relay.cuts
