@@ -7,9 +7,10 @@ import signal
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 PROC = Path("/proc")
+LEADER_VARIABLE = "FAIRLEAD_PROCESS"
+"""The number of the process that the supervisor itself started, in its environment and in that of all it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,14 @@ class ProcessIdentity:
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
         """The identity of a living process; None when there is none, or only a zombie."""
-        found = _status_of(pid)
-        return cls(pid=pid, started=found.started, boot=boot_id()) if found else None
+        try:
+            text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        fields = text.rpartition(")")[2].split()
+        if fields[0] in ("Z", "X"):
+            return None
+        return cls(pid=pid, started=int(fields[19]), boot=boot_id())
 
     def is_alive(self) -> bool:
         """Whether this very process still runs."""
@@ -52,26 +59,6 @@ class ProcessIdentity:
             return
         finally:
             os.close(descriptor)
-
-
-class _Status(NamedTuple):
-    """What the kernel says of a living process."""
-
-    parent: int
-    group: int
-    started: int
-
-
-def _status_of(pid: int) -> _Status | None:
-    """None when there is none, or only a zombie."""
-    try:
-        text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
-    if fields[0] in ("Z", "X"):
-        return None
-    return _Status(parent=int(fields[1]), group=int(fields[2]), started=int(fields[19]))
 
 
 @cache
@@ -115,12 +102,8 @@ def _variables(pid: int) -> set[bytes]:
 
 
 def leader_of(family: list[ProcessIdentity]) -> ProcessIdentity | None:
-    """The one that all others come from: HAProxy's master, not a worker.
+    """The one that the supervisor started: HAProxy's master and no worker, the runner and no run that outlived it.
 
-    It leads its own process group, as everything does that a supervisor of ours started, and its parent is not of the
-    family. Where a child left the family (a daemon), the older one is meant.
+    What it starts inherits the number of its process with all other variables, and has another number itself.
     """
-    found = {identity.pid: identity for identity in family}
-    statuses = {pid: status for pid in found if (status := _status_of(pid))}
-    leaders = [pid for pid, status in statuses.items() if status.group == pid and status.parent not in found]
-    return found[min(leaders, key=lambda pid: statuses[pid].started)] if leaders else None
+    return next((one for one in family if variables_of(one.pid).get(LEADER_VARIABLE) == str(one.pid)), None)

@@ -18,7 +18,12 @@ from supervisor.options import ProcessConfig
 from supervisor.process import Subprocess
 from supervisor.states import ProcessStates, SupervisorStates
 
-from deployments.adapters.supervisor.identity import ProcessIdentity, find_by_environment, signal_group
+from deployments.adapters.supervisor.identity import (
+    LEADER_VARIABLE,
+    ProcessIdentity,
+    find_by_environment,
+    signal_group,
+)
 from deployments.adapters.supervisor.launch import become, marks_of
 from deployments.adapters.supervisor.limits import LimitSupport, remove_cgroup
 from deployments.adapters.supervisor.records import INSTANCE, SERVICE, Record, Records
@@ -148,6 +153,7 @@ class SupervisedProcess(Subprocess):  # type: ignore[misc]  # supervisor ships n
         return pid
 
     def _spawn_as_child(self, filename: str, argv: list[str]) -> None:
+        self.record.environment = {**self.record.environment, LEADER_VARIABLE: str(os.getpid())}
         identity_path = self._surroundings.records.identity_path(self.record.key)
         become(self.record, identity_path, str(self._surroundings.state_directory), self._surroundings.support)
 

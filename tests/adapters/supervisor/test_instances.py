@@ -22,7 +22,9 @@ def environment_of(pid: int) -> dict[str, str]:
 
 
 def test_an_instance_has_exactly_the_environment_it_was_given_and_who_it_is(room: World) -> None:
-    room.start(environment={"PATH": os.defpath, "COLOUR": "blue\n#;%(x)s"}, script="env -0 > env; exec sleep 1000")
+    pid = room.start(
+        environment={"PATH": os.defpath, "COLOUR": "blue\n#;%(x)s"}, script="env -0 > env; exec sleep 1000"
+    )
     wait_until(lambda: (room.directory / "env").exists(), "the script's output")
     wait_until(lambda: (room.directory / "env").read_text().endswith("\0"), "all of it")
     entries = (room.directory / "env").read_text().split("\0")
@@ -37,6 +39,7 @@ def test_an_instance_has_exactly_the_environment_it_was_given_and_who_it_is(room
         "FAIRLEAD_ENVIRONMENT": room.project_environment,
         "FAIRLEAD_SERVICE": "api",
         "FAIRLEAD_REVISION": "r1",
+        "FAIRLEAD_PROCESS": str(pid),
     }
     assert {name for name in seen if not name.startswith("FAIRLEAD_")} <= {"PWD", "OLDPWD", "SHLVL", "_"}
 

@@ -13,6 +13,7 @@ from deployments.domain.ports import InstanceState
 from tests.adapters.supervisor.worlds import World, is_alive, wait_until
 
 ENVIRONMENT = {"PATH": os.defpath}
+SLEEPS = ("/bin/sh", "-c", "exec sleep 1000")
 WITH_WORKERS = ("/bin/sh", "-c", "sleep 1000 & sleep 1000 & wait")
 """Like HAProxy: a master, and workers in its group that carry the same marks."""
 
@@ -92,6 +93,23 @@ def test_a_child_that_leads_a_group_of_its_own_is_not_the_leader(world: World) -
     leader = leader_of(marked(world, "api-1"))
     assert leader is not None
     assert leader.pid == pid
+
+
+def test_a_child_that_outlived_its_leader_is_not_taken_for_it(world: World) -> None:
+    """A runner that was stopped leaves a run behind; the next runner is no such run."""
+    started_one = ("/bin/sh", "-c", "setsid sleep 1000 & wait")
+    world.plane.ensure_service("runner", started_one, ENVIRONMENT, world.log)
+    wait_until(lambda: len(marked(world, "runner")) == 2, "the run")
+    first = world.plane.service_identity("runner")
+    world.plane.stop_service("runner")
+    (run,) = marked(world, "runner")
+    try:
+        lose_books(world)
+        world.plane.ensure_service("runner", SLEEPS, ENVIRONMENT, world.log)
+        wait_until(lambda: world.plane.service_identity("runner") not in (None, first), "the next runner")
+        assert world.plane.service_identity("runner") != run
+    finally:
+        run.kill()
 
 
 def test_nobody_leads_where_nobody_is_marked() -> None:
