@@ -1,4 +1,4 @@
-"""`python -m benchmarks [a b c d e f g] [--quick] [--write]`: measure, tell, and with --write keep in docs/.
+"""`python -m benchmarks [a b c d e f g h] [--quick] [--write]`: measure, tell, and with --write keep in docs/.
 
 Exit codes: 0, every promise was held; 1, one was missed or could not be measured; 130, interrupted. Whatever happens,
 nothing keeps running.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import commands, cutting_over, deploying, history, planning, returning, triggering
+from benchmarks import commands, cutting_over, deploying, history, planning, returning, settling, triggering
 from benchmarks.finding import Finding, failed
 from benchmarks.machine import command_line, describe_machine, is_busy, load_average
 from benchmarks.rendering import render_page, section, verdicts
@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[..., Finding]]] = {
     "e": (history.TITLE, history.measure),
     "f": (triggering.TITLE, triggering.measure),
     "g": (commands.TITLE, commands.measure),
+    "h": (settling.TITLE, settling.measure),
 }
 """By letter. A new one is a file and a row here."""
 INTERRUPTED = 130
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str] | None) -> Namespace:
     """Letters, --quick, --write."""
     parser = ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("letters", nargs="*", metavar="LETTER", help="which ones, of a to g; all unless given")
+    parser.add_argument("letters", nargs="*", metavar="LETTER", help="which ones, of a to h; all unless given")
     parser.add_argument("--quick", action="store_true", help="few and short: whether it works, not how fast")
     parser.add_argument("--write", action="store_true", help=f"write all of them, at full length, to docs/{PAGE.name}")
     asked = parser.parse_args(arguments)
