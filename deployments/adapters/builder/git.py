@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -14,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deployments.adapters.builder.archives import unpack
+from deployments.adapters.builder.holding import held
 from deployments.domain.errors import Refused, SourceUnavailable
 
 FETCH_SECONDS = 600.0
+WAIT_MARGIN_SECONDS = 30.0
 WHOLE_HISTORY = 2**31 - 1
 NETWORK_TROUBLE = re.compile(
     r"could not resolve host|unable to access|connection (refused|reset|timed out|closed)|timed out|early eof"
@@ -70,19 +71,16 @@ class GitSources:
 
     @contextmanager
     def _repository(self, url: str) -> Iterator[Path]:
-        """The copy of a repository, for one fetch at a time."""
+        """The copy of a repository, for one fetch at a time; a stopped process does not keep it. Raises Unavailable."""
         if url.startswith("-") or "::" in url:
             raise Refused(f"{url!r} is no address of a repository.", remedy="Give a directory or a URL.")
         repository = self._cache / hashlib.sha256(url.encode()).hexdigest()[:32]
         repository.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(repository.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock = repository.with_suffix(".lock")
+        with held(lock, FETCH_SECONDS + WAIT_MARGIN_SECONDS, purpose=f"fetching {url}", end_leftovers=lambda: None):
             if not (repository / "HEAD").exists():
                 self._git(repository, "init", "--quiet", "--bare", ".")
             yield repository
-        finally:
-            os.close(lock)
 
     def _commit(self, repository: Path, address: str, reference: str) -> str:
         is_commit = re.fullmatch(r"[0-9a-f]{40}", reference) is not None
