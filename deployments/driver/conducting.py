@@ -15,7 +15,7 @@ from deployments.domain.failing import reason_of, status_of
 from deployments.domain.reading.specification import parse_specification
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.status import DeploymentStatus
-from deployments.driver.enduring import patient
+from deployments.driver.enduring import BRIEF, patient
 from deployments.driver.following import bring_to_an_end
 from deployments.driver.forward import complete, enter
 from deployments.driver.keeping import LeaseKeeper
@@ -31,8 +31,10 @@ class Conductor:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._brief = patient(world, BRIEF)
+        """Records that are away are waited for: shortly before the deployment is on record, ..."""
         self._patient = patient(world)
-        """Before the lease is held, and after, records that are away are waited for."""
+        """... and patiently while it waits for its lease, and after it."""
         self._keeper: LeaseKeeper | None = None
 
     def begin(
@@ -70,7 +72,7 @@ class Conductor:
             records.commands.obeyed(record.id)
 
     def _permit(self, specification: DeploymentSpecification, asker: Principal, is_rollback: bool) -> None:
-        environments = self._patient.records.environments
+        environments = self._brief.records.environments
         record = environments.ensure_default(
             specification.target_environment, project=specification.project, principal=asker.name
         )
@@ -83,14 +85,14 @@ class Conductor:
 
     def _record(self, request: Request) -> Deployment:
         """A run that Prefect repeats goes on with its deployment while that is not final, else opens a new one."""
-        deployments = self._patient.records.deployments
+        deployments = self._brief.records.deployments
         known = deployments.by_flow_run(request.flow_run) if request.flow_run else None
         if known is None:
-            return open_deployment(self._patient, request)
+            return open_deployment(self._brief, request)
         if not known.is_final:
             return known
         return open_deployment(
-            self._patient,
+            self._brief,
             Request(
                 request.specification.model_copy(update={"name": None}),
                 request.principal,

@@ -21,6 +21,8 @@ from deployments.store.records import Records
 
 PATIENCE = timedelta(minutes=10)
 """How long one call is repeated at most."""
+BRIEF = timedelta(seconds=10)
+"""The same before anything is on record, while a person waits to see it begin: long enough for a restart."""
 AWAY = (DatabaseUnavailable, DiskFull)
 """What records raise that may answer later."""
 SHORTEST, LONGEST = timedelta(milliseconds=50), timedelta(seconds=2)
@@ -36,6 +38,9 @@ class Patience:
     clock: Clock
     check: Callable[[], None]
     longest: timedelta = LONGEST
+    """The longest pause."""
+    most: timedelta | None = None
+    """How long one call is repeated; None: as long as `PATIENCE`."""
 
     def __call__(self, call: Callable[[], Result]) -> Result:
         """The answer, late perhaps. Raises DatabaseUnavailable or DiskFull after all patience, or what `check` does."""
@@ -45,7 +50,7 @@ class Patience:
                 return call()
             except AWAY as error:
                 self.check()
-                if self.clock.monotonic() - began > PATIENCE.total_seconds():
+                if self.clock.monotonic() - began > (self.most or PATIENCE).total_seconds():
                     raise
                 log.log(level, "records_awaited", extra={"cause": error.message, "remedy": error.remedy})
                 level = logging.DEBUG
@@ -61,9 +66,10 @@ def pauses(longest: timedelta = LONGEST) -> Iterator[timedelta]:
         pause = min(pause * 2, longest)
 
 
-def patient(world: World) -> World:
+def patient(world: World, most: timedelta | None = None) -> World:
     """The world with records that are waited for: for who holds no lease."""
-    return replace(world, records=EnduringRecords(plain(world.records), Patience(world.clock, lambda: None)))
+    patience = Patience(world.clock, lambda: None, most=most)
+    return replace(world, records=EnduringRecords(plain(world.records), patience))
 
 
 def while_held(run: Run) -> World:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from deployments.domain.errors import DiskFull, LeaseLost
+from deployments.domain.errors import DatabaseUnavailable, DiskFull, LeaseLost
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.status import DeploymentStatus, Reason
-from deployments.driver import enduring, following
+from deployments.driver import conducting, enduring, following
 from deployments.store.migrate import migrate
 from deployments.store.records import Records
 from tests.driver.faulty import (
@@ -251,6 +251,18 @@ def test_a_database_that_goes_away_while_a_deployment_queues_is_awaited(
         drive(stage, controller(stage, remote), upgrade())
 
     assert_one_end(stage, proxy, COMPLETED)
+
+
+def test_a_database_that_is_away_at_the_beginning_is_not_waited_for_long(
+    stage: Stage, relay: Relay, remote: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conducting, "BRIEF", HASTY.renew)
+    relay.refuse()
+
+    with pytest.raises(DatabaseUnavailable, match="did not answer"):
+        drive(stage, controller(stage, remote), upgrade())
+
+    assert stage.records.queries.history(limit=1) == []
 
 
 def fill(stage: Stage, *tables: str, of_steps: str = "") -> None:
