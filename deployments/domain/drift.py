@@ -74,8 +74,16 @@ class GiveTraffic:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseRequests:
+    """Let the held requests of a service go: there is an instance to answer them."""
+
+    service: str
+    why: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class DisarmHandle:
-    """Disarm a handle that belongs to no deployment under way, and let held requests go."""
+    """Disarm a handle that belongs to no deployment under way."""
 
     why: str = field(default="", compare=False)
 
@@ -121,6 +129,7 @@ Repair = (
     | DeclareRoute
     | AdmitInstance
     | GiveTraffic
+    | ReleaseRequests
     | DisarmHandle
     | PromoteRoute
     | DetachInstance
@@ -152,6 +161,8 @@ class Seen:
     """By service: what the proxy's file declares."""
     backends: Mapping[str, tuple[BackendState, ...]] = field(default_factory=dict)
     """By service: what the proxy serves; no entry where it does not serve the route."""
+    held: frozenset[str] = frozenset()
+    """Services whose new requests wait in the proxy."""
     handle: HandleState | None = None
     admitted: frozenset[str] = frozenset()
     """Instances that were found healthy and attached in this round of repairs."""
@@ -199,6 +210,8 @@ def _decide(seen: Seen, resting: frozenset[Repair]) -> Iterator[Repair]:
     for service in services:
         yield from service.admissions
     yield from (move for service, move in moves if move and not service.is_urgent)
+    for service in services:
+        yield from service.release()
     settled = [service for service, move in moves if move is None and not service.admissions]
     if len(settled) == len(services):
         yield from _handle(seen)
@@ -256,6 +269,11 @@ class _Service:
             return
         declared = RouteDeclaration(self.name, route.port, route.preview_port, self.endpoints)
         yield DeclareRoute(declared, "it is recorded and the proxy did not serve it")
+
+    def release(self) -> Iterator[Repair]:
+        """Requests wait although somebody with weight could answer them."""
+        if self.name in self.seen.held and any(self.attached.get(name) for name in self.ready):
+            yield ReleaseRequests(self.name, "requests were held and no deployment is under way")
 
     def promotion(self) -> Iterator[Repair]:
         """The file names other instances than the records do."""

@@ -97,6 +97,9 @@ class Proxy(Protocol):
     def unhold(self, service: str, *, fence: int) -> None:
         """Let held requests go on to the instances with weight."""
 
+    def held(self) -> frozenset[str]:
+        """The services whose new requests wait."""
+
     def arm_handle(self, weights: Mapping[str, Mapping[str, int]], time_to_live: timedelta, *, fence: int) -> None:
         """Arm, or arm anew: after `time_to_live` without renewal the proxy sets these weights itself."""
 

@@ -50,6 +50,7 @@ def look(world: World, environment: str, *, admitted: frozenset[str] = frozenset
         is_meter_away=proxy.is_uncounted,
         routes=proxy.routes,
         backends=proxy.backends,
+        held=proxy.held,
         handle=proxy.handle,
         admitted=admitted,
     )
@@ -102,6 +103,7 @@ class SeenProxy:
     is_uncounted: bool = False
     routes: dict[str, RouteDeclaration] = field(default_factory=dict)
     backends: dict[str, tuple[BackendState, ...]] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
     handle: HandleState | None = None
 
 
@@ -113,7 +115,7 @@ def look_at_proxy(world: World, environment: str, *, is_needed: bool) -> SeenPro
         return SeenProxy()
     backends = {}
     try:
-        handle = proxy.handle()
+        handle, held = proxy.handle(), proxy.held()
         for service in routes:
             try:
                 backends[service] = tuple(proxy.backends(service))
@@ -122,4 +124,4 @@ def look_at_proxy(world: World, environment: str, *, is_needed: bool) -> SeenPro
     except Unavailable:
         return SeenProxy(is_away=True, routes=routes)
     is_counted = world.meter(environment).read(since=world.clock.now()).is_running
-    return SeenProxy(is_uncounted=not is_counted, routes=routes, backends=backends, handle=handle)
+    return SeenProxy(is_uncounted=not is_counted, routes=routes, backends=backends, held=held, handle=handle)

@@ -21,6 +21,7 @@ from deployments.domain.drift import (
     DisarmHandle,
     GiveTraffic,
     PromoteRoute,
+    ReleaseRequests,
     RemoveInstance,
     RemoveRoute,
     Repair,
@@ -171,9 +172,11 @@ class _Round:
             case AdmitInstance():
                 self.admit_instance(repair, seen)
             case GiveTraffic():
-                self.give_traffic(repair)
+                self.proxy.set_weights(repair.service, dict(repair.weights), fence=self.fence)
+            case ReleaseRequests(service=service):
+                self.proxy.unhold(service, fence=self.fence)
             case DisarmHandle():
-                self.disarm_handle(seen)
+                self.proxy.disarm_handle(fence=self.fence)
             case PromoteRoute(service=service, endpoints=endpoints):
                 self.proxy.promote({service: endpoints}, fence=self.fence)
             case DetachInstance():
@@ -218,17 +221,6 @@ class _Round:
         if not self.wait(lambda: any(b.endpoint.instance == name and b.is_up for b in backends(repair.service))):
             raise ProxyUnavailable(f"The proxy does not see {name} up on port {repair.endpoint.port}.")
         self.admitted.add(name)
-
-    def give_traffic(self, repair: GiveTraffic) -> None:
-        """Make before break, inside the proxy; requests that a lost controller held go on."""
-        self.proxy.set_weights(repair.service, dict(repair.weights), fence=self.fence)
-        self.proxy.unhold(repair.service, fence=self.fence)
-
-    def disarm_handle(self, seen: Seen) -> None:
-        """Also lets held requests go: a controller that held them had armed it."""
-        for service in seen.routes:
-            self.proxy.unhold(service, fence=self.fence)
-        self.proxy.disarm_handle(fence=self.fence)
 
     def detach_instance(self, repair: DetachInstance, seen: Seen) -> None:
         """What it has begun is answered first, up to the deadline for draining."""
@@ -303,7 +295,7 @@ def thing_of(repair: Repair) -> str:
             return instance
         case AdmitInstance(endpoint=endpoint):
             return endpoint.instance
-        case DeclareRoute() | GiveTraffic() | PromoteRoute() | RemoveRoute():
+        case DeclareRoute() | GiveTraffic() | ReleaseRequests() | PromoteRoute() | RemoveRoute():
             return repair.service
         case _:
             assert_never(repair)
@@ -322,6 +314,8 @@ def words_of(repair: Repair) -> str:  # noqa: C901 - a table of words
             return f"{endpoint.instance} attached to {service}"
         case GiveTraffic(service=service, weights=weights):
             return f"traffic of {service} given to {', '.join(name for name, weight in weights if weight)}"
+        case ReleaseRequests(service=service):
+            return f"held requests of {service} released"
         case DisarmHandle():
             return "handle disarmed"
         case PromoteRoute(service=service):

@@ -169,11 +169,14 @@ def test_a_new_route_leaves_the_split_the_hold_and_the_handle_of_another_as_they
     proxy.arm_handle({"web": {"web-1": FULL}}, LONG, fence=5)
     proxy.ensure_routes([route("api")], fence=5)
     assert weights(proxy) == {"web-1": 192, "web-2": 64}
+    assert proxy.held() == {"web"}
     assert proxy.handle().is_armed
     assert proxy.handle().fence == 5
     proxy.set_weights("web", {}, fence=5)  # which only a service that is held may have
     assert weights(proxy) == {"web-1": 0, "web-2": 0}
     assert [one.service for one in proxy.routes()] == ["api", "web"]
+    proxy.unhold("web", fence=5)
+    assert proxy.held() == frozenset()
 
 
 def test_a_port_that_somebody_else_listens_on_is_refused_by_name(world: ProxyWorld, proxy: Proxy) -> None:

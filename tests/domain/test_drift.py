@@ -14,6 +14,7 @@ from deployments.domain.drift import (
     DisarmHandle,
     GiveTraffic,
     PromoteRoute,
+    ReleaseRequests,
     RemoveInstance,
     RemoveRoute,
     Repair,
@@ -172,6 +173,11 @@ CASES: dict[str, tuple[Seen, list[Repair]]] = {
     ),
     "route that the proxy lacks, while nobody could answer": (
         seen(routes={}, backends={}, reports={}),
+        [StartInstance("api", "a1"), StartInstance("api", "a2")],
+    ),
+    "held": (seen(held=frozenset({"api"})), [ReleaseRequests("api")]),
+    "held while nobody answers": (
+        seen(held=frozenset({"api"}), reports={}),
         [StartInstance("api", "a1"), StartInstance("api", "a2")],
     ),
     "a handle is armed": (seen(handle=ARMED), [DisarmHandle()]),

@@ -300,6 +300,16 @@ def test_an_armed_handle_without_a_deployment_is_disarmed_after_the_traffic_is_r
     assert done[-1].startswith("handle disarmed")
 
 
+def test_requests_that_a_lost_controller_held_go_on(stage: Stage, pauses: Pauses[Repair]) -> None:
+    deployed(stage)
+    stage.proxy.hold("api", timedelta(seconds=60), fence=fence_of(stage))
+
+    done = repaired(stage, pauses)
+
+    assert done == ["held requests of api released: requests were held and no deployment is under way"]
+    assert not stage.proxy.is_held("api")
+
+
 def test_a_handle_that_fired_is_cleared(stage: Stage, pauses: Pauses[Repair]) -> None:
     before = deployed(stage)
     after = deployed(stage, "2.0")

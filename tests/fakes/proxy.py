@@ -166,6 +166,9 @@ class FakeProxy:
         _require_names(service)
         self._writing(fence).held.discard(service)
 
+    def held(self) -> frozenset[str]:
+        return frozenset(self._observe().held)
+
     def arm_handle(self, weights: Mapping[str, Mapping[str, int]], time_to_live: timedelta, *, fence: int) -> None:
         for service, by_instance in weights.items():
             _require_names(service, *by_instance)

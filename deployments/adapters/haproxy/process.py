@@ -38,17 +38,16 @@ class ProxyProcess:
     def ensure_running(self, program: Path | None, *, is_running: bool) -> None:
         """Start what is not there; returns when HAProxy answers.
 
-        A HAProxy that outlived its supervisor answers, and is left alone. Raises Refused when somebody else listens on
-        a route's port, ProxyUnavailable when HAProxy does not come up.
+        A HAProxy that outlived its supervisor answers, and is left alone; the supervisor is told all the same how to
+        start it, for its books may have been lost. Raises Refused when somebody else listens on a route's port,
+        ProxyUnavailable when HAProxy does not come up.
         """
         self._ensure_meter()
-        if is_running:
-            return
-        if not self._host.service_is_running(self._proxy_name):
+        if not is_running and not self._host.service_is_running(self._proxy_name):
             require_free_ports(self._files.routes(), bound=())
         command = self._command(find_haproxy(program))
         self._host.ensure_service(self._proxy_name, command, self._variables, self._files.proxy_log)
-        if not holds_within(self._runtime.answers, START_TIMEOUT):
+        if not is_running and not holds_within(self._runtime.answers, START_TIMEOUT):
             raise ProxyUnavailable(
                 f"HAProxy did not start within {START_TIMEOUT.total_seconds():.0f} s.",
                 remedy=f"Read {self._files.proxy_log}.",

@@ -103,6 +103,10 @@ class HAProxy:
         require_names(service)
         self._control.unhold(service, fence=fence)
 
+    def held(self) -> frozenset[str]:
+        """As the current worker has it."""
+        return frozenset(self._control.status().holds)
+
     def arm_handle(self, weights: Mapping[str, Mapping[str, int]], time_to_live: timedelta, *, fence: int) -> None:
         """Arm, or arm anew. Raises HandleTripped while it is latched: disarm it knowingly first."""
         require_names(*weights)
