@@ -104,21 +104,21 @@ class Losses:
         self.made: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self._relay, self._lose = relay, lose
-        self._is_repeat = False
+        self._repeated: set[str] = set()
 
     def around(self, name: str, write: Callable[..., Any]) -> Callable[..., Any]:
         """The write, with its loss."""
 
         def losing(*arguments: Any, **named: Any) -> Any:
-            if self._is_repeat:
-                self._is_repeat = False
+            if name in self._repeated:
+                self._repeated.discard(name)
                 return write(*arguments, **named)
             self.made[name] += 1
             self._lose(STATEMENTS[name])
             try:
                 return write(*arguments, **named)
             except DatabaseUnavailable:
-                self._is_repeat = True
+                self._repeated.add(name)
                 self.lost[name] += 1
                 raise
             finally:

@@ -19,6 +19,7 @@ from deployments.domain.errors import DatabaseUnavailable, DiskFull, LeaseLost
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.status import DeploymentStatus, Reason
 from deployments.driver import conducting, enduring, following
+from deployments.driver.reconciling import reconcile_environment
 from deployments.store.migrate import migrate
 from deployments.store.records import Records
 from tests.driver.faulty import (
@@ -35,7 +36,7 @@ from tests.driver.faulty import (
     records_over,
     story,
 )
-from tests.driver.stage import ENVIRONMENT, Stage, service, specification
+from tests.driver.stage import ENVIRONMENT, Reaper, Stage, service, specification
 from tests.driver.test_killing import Case
 from tests.fakes.database import PostgresServer, postgres_server
 from tests.fakes.relay import Relay, relay_to
@@ -134,6 +135,21 @@ def test_a_deployment_whose_every_write_is_lost_once_tells_the_same_story(
     assert losses.lost == losses.made
     assert losses.lost.total() == relay.cuts
     stage.close()
+
+
+def test_whoever_takes_over_through_losses_brings_it_to_one_end_and_tells_nothing_twice(
+    stage: Stage, proxy: WatchedProxy, relay: Relay, remote: Records
+) -> None:
+    stage.deploy(upgrade(), Reaper(kill_at=30))
+    assert not stage.last().is_final
+    losses = Losses(relay, relay.lose_answer)
+    taker = controller(stage, LosingRecords(remote, losses))
+    while not stage.last().is_final:
+        stage.expire_leases()
+        reconcile_environment(taker, ENVIRONMENT)
+
+    assert_one_end(stage, proxy, ROLLED_BACK)
+    assert {"leases.acquire", "deployments.note", "deployments.fail_and_plan_undo"} <= set(losses.lost)
 
 
 def test_a_database_that_is_killed_in_mid_rollout_and_starts_again_costs_nothing(
