@@ -27,7 +27,7 @@ from flows.phases.testing import testing
 from flows.phases.validation import validation
 from flows.reporting import markdown_report, plan_tables
 from flows.showing import show
-from flows.stopping import STOPPED, told_to_stop
+from flows.stopping import STOPPED, heeding_sigterm, told_to_stop
 from flows.unread import outlive_the_reader
 from flows.worlds import world_of_this_process
 from tasks.runs import RUNS, in_thread
@@ -74,7 +74,8 @@ async def deploy(
     RUNS[run.deployment] = run
     phases = Phases(run.deployment)
     try:
-        await go_forward(run, conductor, phases)
+        with heeding_sigterm(run):
+            await go_forward(run, conductor, phases)
     except BaseException as raised:
         error = await told_to_stop() if isinstance(raised, STOPPED) else raised
         status = await in_thread(conductor.fail, run, error)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
@@ -10,10 +14,40 @@ from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
 from deployments.domain.errors import Cancelled, ControllerLost
+from deployments.driver.run import Run
 
 STOPPED = (asyncio.CancelledError, TerminationSignal)
 """What a flow sees of SIGTERM: Prefect raises the second, and the event loop cancels what it ran."""
 PATIENCE_SECONDS = 2.0
+
+
+@contextmanager
+def heeding_sigterm(run: Run) -> Iterator[None]:
+    """SIGTERM interrupts the run, whatever this thread is doing when it comes.
+
+    Prefect's handler raises an exception wherever the main thread happens to be. In the middle of a write to a socket
+    asyncio takes that for an error of the socket and drops it: the signal is lost, and a run that watches its releases
+    for an hour goes on for an hour. The event loop hears of the signal as well, and interrupts the step under way.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    asking: set[asyncio.Task[None]] = set()
+    before = signal.getsignal(signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGTERM, lambda: asking.add(asyncio.ensure_future(_interrupt(run))))
+    signal.signal(signal.SIGTERM, before)  # the loop is told of signals beside the handler
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
+
+
+async def _interrupt(run: Run) -> None:
+    error = await told_to_stop()
+    if not run.is_past_cancelling:
+        run.interruption.set(error)
 
 
 async def told_to_stop() -> Cancelled:
