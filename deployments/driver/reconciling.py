@@ -89,15 +89,22 @@ def reconcile_environment(world: World, environment: str, *, excluding: str | No
 
 
 def take_over(world: World, record: Deployment) -> DeploymentStatus:
-    """Take the lease with a higher fence, end what its steps left running, record why, and drive it on or back."""
+    """Take the lease with a higher fence, end what its steps left running, record why, and drive it on or back.
+
+    One that was brought to its end before the lease was taken is left as it ended.
+    """
     lease = take_lease(world, record.environment, owner_name())
+    record = world.records.deployments.get(record.id)
+    if record.is_final:
+        world.records.leases.release(lease)
+        return record.status
     world.machine.end_step_processes(record.id)
-    run = resume(world, world.records.deployments.get(record.id), lease)
-    note = world.records.deployments.note
-    note(lease, record.id, "TakenOver", f"Nobody drove it: its lease had expired while it was {record.status}.")
-    if run.proxy.handle().has_fired:
-        note(lease, record.id, "TrafficReturned", RETURNED)
+    run = resume(world, record, lease)
     with LeaseKeeper(run):
+        note = run.world.records.deployments.note
+        note(lease, record.id, "TakenOver", f"Nobody drove it: its lease had expired while it was {record.status}.")
+        if run.proxy.handle().has_fired:
+            note(lease, record.id, "TrafficReturned", RETURNED)
         return take_up(run)
 
 

@@ -14,7 +14,9 @@ from deployments.domain.codec import undo_from_json, undo_to_json
 from deployments.domain.errors import (
     Cancelled,
     ControllerLost,
+    DatabaseUnavailable,
     DeploymentError,
+    DiskFull,
     HandleTripped,
     LeaseLost,
     StaleFence,
@@ -128,8 +130,8 @@ def drive_undo(run: Run, undo: tuple[UndoStep, ...]) -> None:
     for index, step in enumerate(undo):
         try:
             undo_one(run, step)
-        except LeaseLost:
-            raise
+        except (LeaseLost, DatabaseUnavailable, DiskFull):
+            raise  # the records were waited for: who can write them again goes on from here
         except DeploymentError as error:
             left = [other.key for other in undo[index:]]
             contact = run.specification.emergency_procedures.contact
@@ -157,7 +159,10 @@ def undo_one(run: Run, step: UndoStep) -> None:
 
 
 def patiently(run: Run, once: Callable[[], None]) -> None:
-    """Repeat through Unavailable, and take a higher fence when the data plane has seen one."""
+    """Repeat through Unavailable, and take a higher fence when the data plane has seen one.
+
+    Records that are away have been waited for by whoever asked them.
+    """
     for delay in (*UNDO_DELAYS, None):
         try:
             once()
@@ -166,6 +171,8 @@ def patiently(run: Run, once: Callable[[], None]) -> None:
             if delay is None:
                 raise
             refence(run)
+        except (DatabaseUnavailable, DiskFull):
+            raise
         except Unavailable:
             if delay is None:
                 raise

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deployments.adapters.supervisor.identity import ProcessIdentity
@@ -58,6 +58,7 @@ class Scene:
     last: str | None
     """The deployment before this one."""
     stopped: bool = False
+    killed: set[str] = field(default_factory=set)
     costs_requests: bool = False
     """The proxy itself, or an instance that serves, was killed: requests that it had are lost, whoever deploys."""
 
@@ -98,9 +99,11 @@ def kill_instance(scene: Scene) -> None:
     running = [r for r in scene.lane.supervisor.observe_all(scene.environment) if r.state is InstanceState.RUNNING]
     if running:
         scene.costs_requests = True
-        identity = ProcessIdentity.of(scene.rng.choice(running).pid or 0)
+        victim = scene.rng.choice(running)
+        identity = ProcessIdentity.of(victim.pid or 0)
         if identity is not None:
             identity.kill()
+            scene.killed.add(victim.instance)
 
 
 def kill_taker(scene: Scene) -> None:
@@ -156,6 +159,8 @@ class Storm(Ground):
                 scene = Scene(lane, self.server, environment, lane.begin(order), rng, last.id if last else None)
                 self._strike(scene, faults)
                 self._settle(scene, result)
+            kept_warm = before.running - frozenset().union(*before.serving.values())
+            before = replace(before, running=before.running - (kept_warm & scene.killed))
             record = lane.last(environment)
             record = None if record is not None and last is not None and record.id == last.id else record
             self.judge(environment, before, record, order, result)
