@@ -27,6 +27,7 @@ class Follower:
         self._after = 0
         self._has_plan = False
         self._traffic_at = 0.0
+        self._is_away = False
 
     def look(self, deployment: str, *, is_last: bool = False) -> None:
         """Once; the last look asks for the traffic too.
@@ -38,6 +39,13 @@ class Follower:
             self._read(deployment)
         except DeploymentError as error:
             self.board.message = error.message
+            if not self._is_away:
+                self._view.say(f"{error.message} The deployment waits for it, or comes back once it answers.")
+            self._is_away = True
+        else:
+            if self._is_away:
+                self._view.say("It answers again.")
+            self._is_away = False
 
     def _read(self, deployment: str) -> None:
         records = self._world.records
