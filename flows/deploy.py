@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Crashed
 from pydantic import Field
 
 from deployments.domain import errors
@@ -85,6 +85,8 @@ async def deploy(
             await show("report", markdown_report(run, status, error), "What happened")
             if isinstance(raised, errors.Cancelled) and await in_thread(is_cancelled_on_record, run):
                 return cancelled(raised)
+            if isinstance(raised, errors.ControllerLost):
+                return Crashed(message=raised.message, data=raised)
             raise
     finally:
         RUNS.pop(run.deployment, None)
