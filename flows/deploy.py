@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ from flows.phases.testing import testing
 from flows.phases.validation import validation
 from flows.reporting import markdown_report, plan_tables
 from flows.showing import show
-from flows.stopping import STOPPED, heeding_sigterm, told_to_stop
+from flows.stopping import STOPPED, heeding_sigterm, interrupt_step, leave_queue, told_to_stop
 from flows.unread import outlive_the_reader
 from flows.worlds import world_of_this_process
 from tasks.runs import RUNS, in_thread
@@ -59,22 +60,16 @@ async def deploy(
     outlive_the_reader()
     conductor = Conductor(world_of_this_process())
     try:
-        run = await in_thread(
-            conductor.begin,
-            specification,
-            principal,
-            Path(base) if base else Path.cwd(),
-            flow_run.id,
-            parent,
-            is_rollback,
-        )
+        with heeding_sigterm(partial(leave_queue, conductor.world, flow_run.id)):
+            folder = Path(base) if base else Path.cwd()
+            run = await in_thread(conductor.begin, specification, principal, folder, flow_run.id, parent, is_rollback)
     except errors.Cancelled as asked:
         return cancelled(asked)
     get_run_logger().info("deployment %s holds %s with fence %s", run.deployment, run.environment, run.fence)
     RUNS[run.deployment] = run
     phases = Phases(run.deployment)
     try:
-        with heeding_sigterm(run):
+        with heeding_sigterm(partial(interrupt_step, run)):
             await go_forward(run, conductor, phases)
     except BaseException as raised:
         error = await told_to_stop() if isinstance(raised, STOPPED) else raised

@@ -159,6 +159,18 @@ def test_a_deployment_cancelled_in_the_store_is_cancelled_in_prefect(house: Hous
     assert "ada asked to cancel" in message_of(house, run.id)
 
 
+def test_sigterm_to_a_run_that_waits_for_its_environment_ends_it(house: House) -> None:
+    holding = begin(house, "2.5.0")
+    waiting = house.trigger(house.specification("2.6.0"))
+    wait_until(lambda: house.records.deployments.by_flow_run(str(waiting.id)), "the second one waits", house.log)
+    os.kill(process_of(house, waiting), signal.SIGTERM)
+    wait_until(lambda: all_final(house, waiting), "the second one is over in Prefect", house.log)
+    house.until_status(waiting, S.CANCELLED)
+    assert house.deployment(holding).status is S.MONITORING
+    house.records.commands.request(house.deployment(holding).id, "cancel", by="ada")
+    check_end(house, holding, S.ROLLED_BACK, StateType.CANCELLED, "1.0.0")
+
+
 def test_sigkill_of_the_warm_runner_leaves_the_run_going(house: House) -> None:
     run = begin(house, "3.0.0", success_criteria={"bake": "2s"})
     runner = house.host().service_identity("runner")
