@@ -22,6 +22,7 @@ from deployments.driver.world import World
 from deployments.store.deployments import Document
 from deployments.store.leases import Lease
 
+TAKEN_AT_MOST = 3
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -91,12 +92,19 @@ def sanitising_event(request: Request, deployment: str, change: SanitisedChange,
 
 
 def take_lease(world: World, environment: str, owner: str) -> Lease:
-    """The lease with a fence above everything that records and data plane have seen. Raises LeaseHeld."""
-    lease = world.records.leases.acquire(
-        environment, owner, ttl=world.timings.lease, minimum_fence=highest_fence(world, environment)
-    )
-    world.supervisor.ensure_running()
-    world.proxy(environment).ensure_running(fence=lease.fence)
+    """The lease with a fence above everything that records and data plane have seen. Raises LeaseHeld.
+
+    A data plane that has to be started first may take longer than a lease lasts; then it is taken again.
+    """
+    for _ in range(TAKEN_AT_MOST):
+        began = world.clock.monotonic()
+        lease = world.records.leases.acquire(
+            environment, owner, ttl=world.timings.lease, minimum_fence=highest_fence(world, environment)
+        )
+        world.supervisor.ensure_running()
+        world.proxy(environment).ensure_running(fence=lease.fence)
+        if world.clock.monotonic() - began < world.timings.lease.total_seconds() / 2:
+            break
     return lease
 
 

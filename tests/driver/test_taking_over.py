@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,8 +11,9 @@ from sqlalchemy import text
 
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.status import DeploymentStatus
+from deployments.driver.opening import take_lease
 from deployments.driver.recovery import MOST_RESUMPTIONS
-from tests.driver.stage import ENVIRONMENT, Killed, Reaper, Stage, service, specification
+from tests.driver.stage import ENVIRONMENT, Killed, QuickClock, Reaper, Stage, service, specification
 
 RESUMES: dict[str, Any] = {"emergency_procedures": {"on_controller_lost": "resume"}}
 
@@ -145,3 +147,34 @@ def test_a_failed_change_of_scale_does_not_quarantine_the_revision_that_serves(s
 
     assert stage.last().status is DeploymentStatus.ROLLED_BACK
     assert stage.records.quarantine.active(ENVIRONMENT) == {}
+
+
+def test_a_data_plane_that_takes_longer_to_start_than_a_lease_lasts_costs_nobody_the_lease(stage: Stage) -> None:
+    stage.deploy(specification())
+    clock, armed, ensure_running = LeapingClock(), [], stage.proxy.ensure_running
+
+    def start_slowly(*, fence: int) -> None:
+        ensure_running(fence=fence)
+        if not armed:
+            clock.leap(timedelta(seconds=60))
+            stage.expire_leases()
+        armed.append(fence)
+
+    stage.proxy.ensure_running = start_slowly  # type: ignore[method-assign]
+    lease = take_lease(replace(stage.world(), clock=clock), ENVIRONMENT, "ada")
+
+    assert stage.records.leases.holder(ENVIRONMENT) == lease
+    assert armed == [lease.fence - 1, lease.fence]
+
+
+class LeapingClock(QuickClock):
+    """Time passes at once."""
+
+    def __init__(self) -> None:
+        self._leaped = 0.0
+
+    def leap(self, duration: timedelta) -> None:
+        self._leaped += duration.total_seconds()
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._leaped

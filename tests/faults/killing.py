@@ -18,6 +18,8 @@ from typing import Any
 from deployments.driver.world import World
 
 INSTANCE = re.compile(r"\b(\w+)-[a-z0-9]{8}-(\d+)\b")
+ONCE = ("after the lease was taken",)
+"""How often a lease is taken again depends on how busy the machine is."""
 POINTS = ("before intent", "after intent", "after effect", "after receipt")
 
 
@@ -34,6 +36,8 @@ class Reaper:
         """The process is here."""
         name = INSTANCE.sub(r"\1-\2", boundary)
         self._met[name] += 1
+        if self._met[name] > 1 and name in ONCE:
+            return
         if self._met[name] > 1:
             name = f"{name} ({self._met[name]})"
         self.passed.append(name)
