@@ -151,7 +151,8 @@ def test_a_failed_change_of_scale_does_not_quarantine_the_revision_that_serves(s
 
 def test_a_data_plane_that_takes_longer_to_start_than_a_lease_lasts_costs_nobody_the_lease(stage: Stage) -> None:
     stage.deploy(specification())
-    clock, armed, ensure_running = LeapingClock(), [], stage.proxy.ensure_running
+    clock, ensure_running = LeapingClock(), stage.proxy.ensure_running
+    armed: list[int] = []
 
     def start_slowly(*, fence: int) -> None:
         ensure_running(fence=fence)

@@ -128,7 +128,7 @@ class Lane:
 
     def end_environment(self, environment: str) -> None:
         """Stop everything of it, as `destroy` does."""
-        fence = 10**6
+        fence = self.supervisor.highest_fence(environment) + 1
         for report in self.supervisor.observe_all(environment):
             self.supervisor.ensure_stopped(report.instance, grace=timedelta(seconds=2), fence=fence)
         self.world.proxy(environment).stop()
