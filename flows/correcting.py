@@ -31,8 +31,8 @@ from deployments.domain.errors import Refused
 from deployments.domain.events import DeploymentEventKind
 from deployments.store.commands import CommandKind
 from deployments.store.records import Records
-from flows.ends import End, decide_end, end_like_parent
-from flows.presence import presence_of
+from flows.ends import End, decide_end, end_like_parent, is_of_this_attempt, message_for, state_for
+from flows.presence import Presence, presence_of
 from tasks.runs import in_thread
 
 ROOTS = ("deploy", "rollback", "reconcile")
@@ -147,6 +147,15 @@ class Corrector:
             run.id, state, force=run.state_type is StateType.CANCELLING and end.state is not StateType.CANCELLED
         )
         return answer.status is SetStateStatus.ACCEPT
+
+
+async def end_on_record(client: PrefectClient, records: Records, flow_run_id: UUID) -> End | None:
+    """How the deployment of a run whose process has gone had ended before, so that nothing is left to do."""
+    run = await client.read_flow_run(flow_run_id)
+    record = await in_thread(records.deployments.by_flow_run, str(flow_run_id))
+    if record is None or not record.is_final or run.state is None or not is_of_this_attempt(record, run):
+        return None
+    return End(state_for(record), message_for(record, Presence.LOST, await in_thread(finisher_of, records, record)))
 
 
 def order_to_cancel(records: Records, record: Deployment) -> None:

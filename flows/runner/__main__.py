@@ -18,14 +18,17 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 
 from deployments.adapters.control_plane.runs import ClaimedRuns
 from deployments.domain.errors import DeploymentError
-from flows.correcting import Corrector
+from flows.correcting import Corrector, end_on_record
+from flows.ends import End
 from flows.registering import declarations, ensure_pool, register
 from flows.runner.api import PoolApi, worker_name
 from flows.runner.cancelling import ask_to_cancel
@@ -141,7 +144,15 @@ async def serve_pool(workshop: Workshop, options: argparse.Namespace) -> None:
             await register_all(client, options.pool, ())
         api = PoolApi(client, pool=options.pool, name=worker_name(), packages=options.serve)
         claims = ClaimedRuns(options.claims)
-        runner = WarmRunner(api, workshop, claims, limit=options.limit, ask_to_cancel=ask_to_cancel, pace=Pace())
+        runner = WarmRunner(
+            api,
+            workshop,
+            claims,
+            limit=options.limit,
+            ask_to_cancel=ask_to_cancel,
+            end_on_record=partial(end_of_deployment, client) if options.register else no_record,
+            pace=Pace(),
+        )
         await api.beat(Pace().heartbeat)
         if options.ready is not None:
             options.ready.write_text(str(os.getpid()))
@@ -177,6 +188,21 @@ async def keep_corrected(client: PrefectClient, claims: ClaimedRuns) -> None:
         except (DeploymentError, httpx.HTTPError) as error:
             log.warning("correcting_postponed error=%r", error)
         await asyncio.sleep(CORRECT_SECONDS)
+
+
+async def end_of_deployment(client: PrefectClient, flow_run_id: UUID) -> End | None:
+    """None while the records do not answer: the run's hooks, the reconciler and the corrections follow."""
+    try:
+        records = (await asyncio.to_thread(world_of_this_process)).records
+        return await end_on_record(client, records, flow_run_id)
+    except DeploymentError as error:
+        log.warning("end_unknown flow_run=%s error=%r", flow_run_id, error)
+        return None
+
+
+async def no_record(flow_run_id: UUID) -> End | None:
+    """Of a runner that serves other flows."""
+    return None
 
 
 def environments_on_record() -> tuple[str, ...]:

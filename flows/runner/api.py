@@ -21,9 +21,11 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.states import Cancelled, Crashed, Pending
+
+from flows.ends import End
 
 log = logging.getLogger("fairlead.runner")
 
@@ -100,6 +102,11 @@ class PoolApi:
             )
         )
         return [run.id for run in runs]
+
+    async def mark_ended(self, flow_run_id: UUID, end: End) -> None:
+        """The run, and subflow runs that ran in its process, ended as our record says."""
+        for run in (*await self._unfinished_subflows(flow_run_id), flow_run_id):
+            await self._client.set_flow_run_state(run, State(type=end.state, message=end.message), force=True)
 
     async def mark_crashed(self, flow_run_id: UUID, message: str) -> None:
         """The run, and subflow runs that ran in its process, are Crashed."""

@@ -20,9 +20,11 @@ from functools import partial
 from uuid import UUID
 
 import httpx
+from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 
 from deployments.adapters.control_plane.runs import ClaimedRun, ClaimedRuns
+from flows.ends import End
 from flows.runner.api import PoolApi
 from flows.runner.conclusion import MarkCancelled, MarkCrashed, Nothing, StartAgain, decide_conclusion
 from flows.runner.workshop import Workshop, signal_run
@@ -65,14 +67,19 @@ class WarmRunner:
         *,
         limit: int,
         ask_to_cancel: Callable[[ClaimedRun], bool],
+        end_on_record: Callable[[UUID], Awaitable[End | None]],
         pace: Pace = Pace(),
     ) -> None:
-        """`ask_to_cancel` tells a run to stop by itself and says whether it will; a run that will not gets SIGTERM."""
+        """`ask_to_cancel` tells a run to stop by itself and says whether it will; a run that will not gets SIGTERM.
+
+        `end_on_record` says how a run that reported no end has ended by our record; None: something may be left to do.
+        """
         self._api = api
         self._workshop = workshop
         self._claims = claims
         self._limit = limit
         self._ask_to_cancel = ask_to_cancel
+        self._end_on_record = end_on_record
         self._pace = pace
         self._rides: dict[UUID, Ride] = {}
         self._watchers: set[asyncio.Task[None]] = set()
@@ -172,6 +179,11 @@ class WarmRunner:
             status=status,
         )
         log.info("run_ended flow_run=%s status=%s conclusion=%s", run.flow_run_id, status, conclusion)
+        if isinstance(conclusion, MarkCrashed | MarkCancelled):
+            end = await self._end_on_record(run.flow_run_id)
+            if end is not None and (isinstance(conclusion, MarkCrashed) or end.state is StateType.COMPLETED):
+                await self._api.mark_ended(run.flow_run_id, end)
+                return True
         match conclusion:
             case Nothing():
                 return True
