@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.faults.kinds import KINDS
-from tests.faults.matrix import enumerate_rows, interleave, lanes, sample
+from tests.faults.matrix import enumerate_rows, interleave, lanes, leave, sample
 from tests.faults.rows import Result, Row
 from tests.faults.table import complaints, details, summary
 
@@ -28,6 +29,7 @@ MINUTES = 58.0
 def main(arguments: Sequence[str]) -> int:
     """0 when every row that was run ended as it must, and every row was run."""
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, leave)
     began = time.monotonic()
     until = began + options.minutes * 60
     kinds = [kind for kind in KINDS if not options.kind or str(kind) in options.kind]

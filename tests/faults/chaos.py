@@ -27,6 +27,7 @@ from tests.fakes.database import PostgresServer, postgres_server
 from tests.faults.judging import look
 from tests.faults.kinds import KINDS, Kind
 from tests.faults.lane import Lane, Running
+from tests.faults.matrix import leave
 from tests.faults.rows import Ground, Result, Row
 
 LONGEST_SECONDS = 3.5
@@ -208,6 +209,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=20, help="deployments")
     parser.add_argument("--only", type=int, default=None, help="this round alone")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, leave)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     sys.stdout.write(f"seed {seed}\n")
     directory = Path(tempfile.mkdtemp(prefix="fl-c-", dir="/tmp"))

@@ -134,7 +134,10 @@ class Lane:
         self.world.proxy(environment).stop()
 
     def close(self) -> None:
-        """Nothing of it runs any more."""
+        """Nothing of it runs any more: first who could start it again, where a row was cut short."""
+        for child in multiprocessing.active_children():
+            child.kill()
+            child.join()
         self.supervisor.stop()
         self.world.records.close()
 
@@ -206,6 +209,7 @@ class Load:
 def send_load(orders: Connection, ports: Mapping[str, int]) -> None:
     """Until told to stop, or nobody is there to tell."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     loads = {
         name: LoadGenerator(
             f"http://127.0.0.1:{port}/", rate=40, keep_alive=2, fresh=2, slow=1, slow_path="/slow/0.4", at_most=300
@@ -229,6 +233,7 @@ def send_load(orders: Connection, ports: Mapping[str, int]) -> None:
 def quietly(report: Connection, work: Callable[..., None], *arguments: Any) -> None:
     """A child's whole life: what goes wrong is reported, and it leaves without touching what it inherited."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setpgid(0, 0)
     try:
         work(report, *arguments)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from tests.fakes.database import PostgresServer, postgres_server
@@ -77,8 +78,9 @@ def received(lane: Connection, row: Row) -> Result:
 
 
 def work(orders: Connection, directory: Path, url: str) -> None:
-    """A lane's life: rows until there are no more."""
+    """A lane's life: rows until there are no more, or it is told to leave."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, leave)
     directory.mkdir(parents=True, exist_ok=True)
     lane = Lane(directory, url)
     ground = Ground(lane)
@@ -87,6 +89,11 @@ def work(orders: Connection, directory: Path, url: str) -> None:
             orders.send(ground.run(row))
     finally:
         lane.close()
+
+
+def leave(_number: int, _frame: FrameType | None) -> None:
+    """What was begun is ended on the way out."""
+    raise SystemExit(1)
 
 
 def receive_row(orders: Connection) -> Row | None:
