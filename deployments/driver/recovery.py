@@ -100,7 +100,7 @@ def undo_all(
             run.deployment,
             DeploymentStatus.ROLLBACK_FAILED,
             reason=Reason.UNDO_FAILED,
-            message=error.message,
+            message=f"{error.message} {error.remedy}",
         )
         return end(run, DeploymentStatus.ROLLBACK_FAILED)
     if blames_revision(reason):

@@ -12,8 +12,13 @@ import pytest
 
 from deployments.cli.__main__ import main
 from deployments.cli.reaching import user
+from deployments.domain.status import DeploymentStatus
+from deployments.store.records import Records
 from tests.cli.commands import Answer
 from tests.cli.specifications import service, specification, write, write_site
+from tests.driver.stage import ENVIRONMENT, Reaper, Stage
+from tests.driver.stage import service as driver_service
+from tests.driver.stage import specification as driver_specification
 
 Run = Callable[..., Answer]
 
@@ -174,3 +179,36 @@ def test_a_doctor_names_everything_it_looked_at(fairlead: Run) -> None:
     looked_at = {finding["what"] for finding in answer.document["findings"]}
     assert {"machine", "python", "haproxy", "supervisor", "database", "uv", "disk", "limits", "ports"} <= looked_at
     assert all(finding["remedy"] for finding in answer.document["findings"] if finding["verdict"] == "MISSING")
+
+
+def test_verbs_that_look_never_take_over_what_nobody_drives(fairlead: Run, database_url: str, tmp_path: Path) -> None:
+    lost = lost_deployment(database_url, tmp_path)
+
+    for words in (
+        ("status",),
+        ("status", ENVIRONMENT),
+        ("history",),
+        ("show", lost),
+        ("environment", "show", ENVIRONMENT),
+    ):
+        assert fairlead(*words).code == 0, words
+    write(tmp_path, "asked.json", specification(service(), target_environment=ENVIRONMENT))
+    fairlead("plan", "asked.json")
+
+    with Records(database_url) as records:
+        assert records.deployments.get(lost).status is DeploymentStatus.DEPLOYING
+        assert records.leases.holder(ENVIRONMENT) is None
+
+
+def lost_deployment(database_url: str, base: Path) -> str:
+    """One whose controller was killed in the middle, a minute ago."""
+    stage = Stage(database_url, base)
+    stage.deploy(driver_specification())
+    upgrade = driver_specification(driver_service("api", "2.0"))
+    reaper = Reaper()
+    stage.deploy(driver_specification(driver_service("api", "1.1")), reaper)
+    stage.deploy(upgrade, Reaper(kill_at=reaper.writes.index("proxy.attach") + 1))
+    try:
+        return stage.last().id
+    finally:
+        stage.close()
