@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from deployments.cli.reaching import control_plane, open_world
 from deployments.domain.errors import Conflict, DeploymentError, LeaseHeld, NotFound
+from deployments.driver.opening import highest_fence
 
 if TYPE_CHECKING:
     from deployments.driver.world import World
@@ -23,9 +25,9 @@ def destroy(settings: Settings, *, everything: bool, force: bool) -> list[str]:
 
     if not settings.home.exists():
         return []
-    if has_data_plane(settings):
-        tell_records(settings, force=force)
-    removed = [*data_plane(settings).stop(), *control_plane(settings).down()]
+    with environments_held(settings, force=force) if has_data_plane(settings) else nullcontext():
+        removed = data_plane(settings).stop()
+    removed += control_plane(settings).down()
     if everything:
         removed += remove_files(settings)
     return removed
@@ -36,19 +38,23 @@ def has_data_plane(settings: Settings) -> bool:
     return (settings.home / "data-plane").exists()
 
 
-def tell_records(settings: Settings, *, force: bool) -> None:
-    """Hold every environment, so that nobody deploys meanwhile, and record that its instances are gone."""
+@contextmanager
+def environments_held(settings: Settings, *, force: bool) -> Iterator[None]:
+    """While inside, nobody deploys or repairs, and the records say that all instances are gone."""
     try:
         world = open_world(settings)
-        names = [record.name for record in world.records.environments.all()]
+        names = world.records.environments.names()
     except DeploymentError:
         if not force:
             raise
+        yield
         return
-    leases = [lease for name in names if (lease := hold(world, name, force=force))]
+    leases: list[Lease] = []
     try:
+        leases += [lease for name in names if (lease := hold(world, name, force=force))]
         for lease in leases:
             retire(world, lease)
+        yield
     finally:
         for lease in leases:
             with suppress(DeploymentError):
@@ -56,22 +62,33 @@ def tell_records(settings: Settings, *, force: bool) -> None:
 
 
 def hold(world: World, environment: str, *, force: bool) -> Lease | None:
-    """The environment's lease. Raises Conflict naming the deployment that has it."""
-    leases, minimum = world.records.leases, world.proxy(environment).highest_fence()
+    """The environment's lease. Raises Conflict naming the deployment that has it.
+
+    A reconciler that is just repairing something has it for moments.
+    """
+    leases, minimum = world.records.leases, highest_fence(world, environment)
     ttl = world.timings.takeover
-    current = world.records.queries.environment(environment).current
-    try:
-        if force:
-            return leases.take_over(environment, OWNER, ttl, minimum_fence=minimum)
-        lease = leases.acquire(environment, OWNER, ttl, minimum_fence=minimum)
-    except LeaseHeld as error:
-        name = current.name if current else "a deployment"
-        raise Conflict(
-            f"{name} is under way in {environment}: {error.message}",
-            remedy=f"Wait for it, cancel it (fairlead cancel {name}), or use --force.",
-        ) from error
-    except NotFound:
-        return None
+    end = world.clock.monotonic() + ttl.total_seconds()
+    while True:
+        current = world.records.queries.environment(environment).current
+        try:
+            if force:
+                return leases.take_over(environment, OWNER, ttl, minimum_fence=minimum)
+            lease = leases.acquire(environment, OWNER, ttl, minimum_fence=minimum)
+            break
+        except LeaseHeld as error:
+            if current is None and world.clock.monotonic() < end:
+                world.clock.sleep(world.poll)
+                continue
+            name = current.name if current else "another process"
+            raise Conflict(
+                f"{name} is under way in {environment}: {error.message}",
+                remedy="Wait for it"
+                + (f", cancel it (fairlead cancel {name})," if current else "")
+                + " or use --force.",
+            ) from error
+        except NotFound:
+            return None
     if current is not None:
         leases.release(lease)
         raise Conflict(
