@@ -32,7 +32,7 @@ from tests.faults.rows import Ground, Result, Row
 
 LONGEST_SECONDS = 3.5
 """About as long as a deployment takes: a later fault meets one that has ended."""
-STOPPED_SECONDS = 3.0
+STOPPED_SECONDS = 4.0
 """Longer than the lease."""
 
 

@@ -39,7 +39,7 @@ from tests.faults.kinds import SERVICES, Kind, specification, write_source
 from tests.load import LoadGenerator, LoadReport
 
 FORK = multiprocessing.get_context("fork")
-TIMINGS = Timings(*(timedelta(seconds=seconds) for seconds in (0.5, 2, 3, 12)))
+TIMINGS = Timings(*(timedelta(seconds=seconds) for seconds in (0.5, 3, 4, 15)))
 """Shorter than the defaults, so that a row is seconds; their order is what matters."""
 SETTLE_SECONDS = 60.0
 AT_MOST_SECONDS = 120.0

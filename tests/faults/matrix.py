@@ -124,8 +124,19 @@ def lanes(number: int) -> Iterator[Lanes]:
 def enumerate_rows(found: Lanes, kinds: Sequence[Kind], told: Told, *, until: float) -> tuple[list[Result], list[Row]]:
     """Each kind once without a kill: how it ends, and every boundary that it passes."""
     results = found.run([Row(kind) for kind in kinds], told, until=until)
-    rows = [Row(result.row.kind, boundary) for result in results for boundary in result.passed]
+    rows = [Row(result.row.kind, boundary) for result in results for boundary in moments(result.passed)]
     return results, rows
+
+
+def moments(passed: Sequence[str]) -> list[str]:
+    """Boundaries without those that are the moment before: nothing happens from a receipt to the next intent."""
+    pairs = zip(["", *passed], passed, strict=False)
+    return [here for before, here in pairs if not is_same_moment(before, here)]
+
+
+def is_same_moment(before: str, here: str) -> bool:
+    """Whether nothing is written between two boundaries that follow one another."""
+    return before.startswith("after receipt of ") and here.startswith("before intent of ")
 
 
 def sample(rows: Sequence[Row], share: int, seed: int = 0) -> list[Row]:

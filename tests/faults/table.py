@@ -62,7 +62,7 @@ def details(results: Iterable[Result], kind: Kind) -> list[str]:
 def mark(result: Result | None) -> str:
     """How one row ended."""
     if result is None:
-        return ""
+        return "="
     return "**wrong**" if result.wrong else MARKS.get(result.end, result.end)
 
 

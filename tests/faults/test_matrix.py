@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.faults.kinds import Kind
-from tests.faults.matrix import lanes
+from tests.faults.matrix import lanes, moments
 from tests.faults.rows import Result, Row
 from tests.faults.table import complaints, details, summary
 
@@ -77,3 +77,9 @@ def test_a_row_that_ends_otherwise_is_told_with_what_was_wrong() -> None:
         "rolling undo | after intent of undo:handle: web is answered by [1.0, 2.0] and not by 2.0"
     ]
     assert "**wrong**" in "\n".join(details(wrong, row.kind))
+
+
+def test_the_moment_between_a_receipt_and_the_next_intent_is_one_row() -> None:
+    passed = ["before intent of a", "after receipt of a", "before intent of b", "after receipt of b", "before the move"]
+
+    assert moments(passed) == ["before intent of a", "after receipt of a", "after receipt of b", "before the move"]
