@@ -19,8 +19,8 @@ help:  ## List the commands
 demo: wheelhouse  ## Deploy real programs, upgrade them under load, and see a bad release come back
 	@$(python) -m examples.demo
 
-test: wheelhouse  ## Run every test
-	@$(python) -m pytest
+test: wheelhouse  ## Run every test, two files at a time: most of them wait for something
+	@$(python) -m pytest -n 2 --dist loadfile
 
 check: wheelhouse  ## Format, lint, types, floors, security, and the fast tests with coverage
 	@$(python) -m ruff format --check .
