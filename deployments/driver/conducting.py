@@ -9,7 +9,7 @@ from typing import Any
 
 from deployments.domain.entities import Deployment
 from deployments.domain.environment import Permission
-from deployments.domain.errors import Conflict, DeploymentError, LeaseLost, SecurityError, Unavailable
+from deployments.domain.errors import Cancelled, Conflict, DeploymentError, LeaseLost, SecurityError, Unavailable
 from deployments.domain.facts import Principal
 from deployments.domain.failing import reason_of, status_of
 from deployments.domain.reading.specification import parse_specification
@@ -59,7 +59,11 @@ class Conductor:
         except DeploymentError as error:
             self._withdraw(record, error)
             raise
-        run = resume(self._patient, self._patient.records.deployments.get(record.id), lease)
+        record = self._patient.records.deployments.get(record.id)
+        if record.is_final and record.status is not DeploymentStatus.COMPLETED:
+            self._patient.records.leases.release(lease)
+            raise ended_meanwhile(record)
+        run = resume(self._patient, record, lease)
         self._keeper = LeaseKeeper(run)
         self._keeper.__enter__()
         return run
@@ -136,6 +140,18 @@ class Conductor:
         """What the flow returns."""
         record = self._patient.records.deployments.get(run.deployment)
         return {"deployment": record.id, "name": record.name, "status": record.status.value}
+
+
+def ended_meanwhile(record: Deployment) -> DeploymentError:
+    """Why a process that stood still in the queue does not begin what others have ended."""
+    if record.status is DeploymentStatus.CANCELLED:
+        return Cancelled(record.message)
+    return LeaseLost(
+        f"{record.name} has ended {record.status.value.replace('_', ' ')} while this process waited: {record.message}",
+        remedy="Deploy again.",
+        environment=record.environment,
+        deployment=record.id,
+    )
 
 
 def operating_system_user() -> Principal:

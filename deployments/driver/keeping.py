@@ -15,6 +15,7 @@ from types import TracebackType
 from deployments.domain.errors import Cancelled, Conflict, LeaseLost, Unavailable
 from deployments.driver.enduring import plain, while_held
 from deployments.driver.run import Run
+from deployments.store.leases import Lease
 
 
 class LeaseKeeper:
@@ -53,12 +54,14 @@ class LeaseKeeper:
     def _renew(self) -> None:
         """Our own count of the expiry begins before we asked, and goes on while an answer is awaited."""
         run, timings = self.run, self.run.world.timings
-        asked = run.world.clock.monotonic()
+        asked, lease = run.world.clock.monotonic(), run.lease
         try:
-            self._records.leases.renew(run.lease)
+            self._records.leases.renew(lease)
             self._last = asked
         except Conflict as error:
-            run.interruption.set(error)
+            if not is_taken_again(lease, error):
+                run.interruption.set(error)
+            return
         except Unavailable as error:
             if run.world.clock.monotonic() - self._last > timings.lease.total_seconds():
                 run.interruption.set(overdue(run, error))
@@ -87,6 +90,12 @@ class LeaseKeeper:
             return
         if command is not None:
             self.run.interruption.set(Cancelled(f"{command.by} asked to {command.kind}.", by=command.by))
+
+
+def is_taken_again(lease: Lease, error: Conflict) -> bool:
+    """Whether the run itself changed the lease for one with a higher fence meanwhile."""
+    fence = error.context.get("present_fence")
+    return error.context.get("holder") == lease.owner and isinstance(fence, int) and fence > lease.fence
 
 
 def overdue(run: Run, cause: Unavailable) -> LeaseLost:

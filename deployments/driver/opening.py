@@ -121,6 +121,11 @@ def highest_fence(world: World, environment: str) -> int:
     return max(world.proxy(environment).highest_fence(), world.supervisor.highest_fence(environment))
 
 
+def is_here(world: World, environment: str) -> bool:
+    """Whether the environment's data plane was ever on this machine; another one may share the records."""
+    return highest_fence(world, environment) > 0
+
+
 def resume(world: World, record: Deployment, lease: Lease) -> Run:
     """A run of a deployment with everything its journal knows.
 

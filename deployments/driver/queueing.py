@@ -5,7 +5,7 @@ from __future__ import annotations
 from deployments.domain.entities import Deployment
 from deployments.domain.errors import Cancelled, DeadlinePassed, LeaseHeld
 from deployments.driver.opening import take_lease
-from deployments.driver.reconciling import reconcile_environment
+from deployments.driver.reconciling import give_way, reconcile_environment
 from deployments.driver.world import World
 from deployments.store.leases import Lease
 
@@ -17,7 +17,9 @@ def wait_for_lease(world: World, deployment: Deployment, owner: str) -> Lease:
     while True:
         reconcile_environment(world, environment, excluding=deployment.id)
         try:
-            return take_lease(world, environment, owner)
+            lease = take_lease(world, environment, owner)
+            give_way(world, lease, deployment.id)
+            return lease
         except LeaseHeld as error:
             command = world.records.commands.pending(deployment.id)
             if command is not None:

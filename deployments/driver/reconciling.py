@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from deployments.domain.entities import Deployment, InstanceLife
+from deployments.domain.entities import Deployment, Instance, InstanceLife
 from deployments.domain.errors import Conflict, DeploymentError, LeaseHeld, LeaseLost, Refused, Unavailable
+from deployments.domain.failing import reason_of, status_of
 from deployments.domain.status import DeploymentStatus
+from deployments.driver.holding import HeldLease
 from deployments.driver.keeping import LeaseKeeper
-from deployments.driver.opening import owner_name, resume, take_lease
-from deployments.driver.recovery import RETURNED, resume_undo, take_up
+from deployments.driver.looking import is_quiet
+from deployments.driver.opening import is_here, owner_name, resume, take_lease
+from deployments.driver.recovery import RETURNED, cancelled_by, lost, resume_undo, take_up
 from deployments.driver.repairing import repair_environment
 from deployments.driver.world import World
+from deployments.store.leases import WAITING, Lease
 
 log = logging.getLogger("fairlead.reconciler")
 AT_ONCE = 8
@@ -71,21 +75,66 @@ def reconcile_one(world: World, environment: str) -> list[str]:
 
 
 def reconcile_environment(world: World, environment: str, *, excluding: str | None = None) -> list[str]:
-    """Drive every deployment of the environment that is driven by nobody to its end."""
+    """Drive every deployment of the environment that is driven by nobody to its end.
+
+    On a machine that never had its data plane, only those end that have touched nothing.
+    """
     done = []
     for undriven in world.records.leases.undriven(world.timings.takeover - world.timings.lease):
         if undriven.environment != environment or undriven.deployment == excluding:
             continue
         record = world.records.deployments.get(undriven.deployment)
         try:
-            status = take_over(world, record)
+            status = take_over(world, record) if is_here(world, environment) else end_untouched(world, record)
         except (LeaseHeld, LeaseLost):
             continue
         except DeploymentError as error:
             log.warning("takeover_failed: %s: %s", record.name, error)
             continue
-        done.append(f"{record.name}: taken over, {status.value}")
+        if status is not None:
+            done.append(f"{record.name}: taken over, {status.value}")
     return done
+
+
+def end_untouched(world: World, record: Deployment) -> DeploymentStatus | None:
+    """By the records alone, where there is no data plane. None for one that has touched its own, which is elsewhere."""
+    records = world.records
+    if records.journal.entries(record.id):
+        return None
+    lease = records.leases.acquire(record.environment, owner_name(), ttl=world.timings.lease)
+    try:
+        present = records.deployments.get(record.id)
+        if present.is_final or records.journal.entries(record.id):
+            return None
+        world.machine.end_step_processes(record.id)
+        command = records.commands.pending(record.id)
+        error = lost(present.status) if command is None else cancelled_by(command)
+        present = records.deployments.advance(
+            lease, record.id, status_of(error), reason=reason_of(error), message=error.message
+        )
+        records.commands.obeyed(record.id)
+        return present.status
+    finally:
+        records.leases.release(lease)
+
+
+def left_beside(world: World, environment: str, deployment: str) -> Deployment | None:
+    """Another deployment that has begun and has not ended: who holds the lease must not begin before it is over."""
+    unfinished = world.records.deployments.unfinished(environment)
+    return next((one for one in unfinished if one.id != deployment and one.status not in WAITING), None)
+
+
+def give_way(world: World, lease: Lease, deployment: str) -> None:
+    """Give the lease back and raise LeaseHeld when another deployment was lost between the last look and the lease."""
+    left = left_beside(world, lease.environment, deployment)
+    if left is not None:
+        world.records.leases.release(lease)
+        raise LeaseHeld(
+            f"{left.name} is {left.status.value}, and nobody has brought it to its end yet.",
+            remedy="Its controller is lost: `fairlead up`, or the next command, takes it over. See `fairlead status`.",
+            environment=lease.environment,
+            deployment=left.id,
+        )
 
 
 def take_over(world: World, record: Deployment) -> DeploymentStatus:
@@ -109,26 +158,36 @@ def take_over(world: World, record: Deployment) -> DeploymentStatus:
 
 
 def retire_due(world: World, environment: str) -> list[str]:
-    """Retire instances whose warm time is over, under a lease of our own; postponed while somebody deploys."""
-    due = [i for i in world.records.instances.due_for_retirement() if i.environment == environment]
-    if not due:
+    """Retire instances whose warm time is over, under a lease of our own; postponed while somebody deploys.
+
+    What is due is read again under the lease: a rollback may have made it stable meanwhile.
+    """
+    due = world.records.instances.due_for_retirement
+    if not due(environment) or not is_quiet(world, environment) or not is_here(world, environment):
         return []
     try:
-        lease = take_lease(world, environment, owner_name())
+        with HeldLease(world, environment) as held:
+            if not is_quiet(world, environment):
+                return []
+            return [f"{i.id}: retired" for i in due(environment) if retire(world, held, i)]
     except LeaseHeld:
         return []
-    try:
-        for instance in due:
-            proxy = world.proxy(environment)
-            has_route = any(route.service == instance.service for route in proxy.routes())
-            if has_route and any(b.endpoint.instance == instance.id for b in proxy.backends(instance.service)):
-                proxy.detach(instance.service, instance.id, fence=lease.fence)
-            world.supervisor.ensure_stopped(instance.id, grace=world.timings.lease / 2, fence=lease.fence)
-            world.provisioner.release_port(instance.id)
-            world.records.instances.set_state(lease, instance.id, InstanceLife.RETIRED)
-    finally:
-        world.records.leases.release(lease)
-    return [f"{instance.id}: retired" for instance in due]
+
+
+def retire(world: World, held: HeldLease, instance: Instance) -> bool:
+    """Forget it everywhere. False for one that has traffic, against the records: that is given to others first."""
+    held.interruption.check()
+    proxy, fence = world.proxy(instance.environment), held.lease.fence
+    if any(route.service == instance.service for route in proxy.routes()):
+        found = [b for b in proxy.backends(instance.service) if b.endpoint.instance == instance.id]
+        if any(backend.weight for backend in found):
+            return False
+        if found:
+            proxy.detach(instance.service, instance.id, fence=fence)
+    world.supervisor.ensure_stopped(instance.id, grace=world.timings.lease / 2, fence=fence)
+    world.provisioner.release_port(instance.id)
+    world.records.instances.set_state(held.lease, instance.id, InstanceLife.RETIRED)
+    return True
 
 
 def bring_back_flow_run(world: World, flow_run: str, state: str) -> str:
@@ -157,15 +216,26 @@ def resume_rollback(world: World, deployment: str) -> DeploymentStatus:
     Raises LeaseHeld while somebody else changes the environment, Refused when there is nothing to resume.
     """
     record = world.records.deployments.get(deployment)
+    refuse_unless_resumable(record)
+    reconcile_environment(world, record.environment)
+    lease = take_lease(world, record.environment, owner_name())
+    give_way(world, lease, deployment)
+    record = world.records.deployments.get(deployment)
+    if record.status not in RESUMABLE:  # somebody else has resumed it meanwhile
+        world.records.leases.release(lease)
+        return record.status
+    run = resume(world, record, lease)
+    with LeaseKeeper(run):
+        return resume_undo(run)
+
+
+def refuse_unless_resumable(record: Deployment) -> None:
+    """Raise Refused when there is no way back to finish."""
     if record.status not in RESUMABLE:
         raise Refused(
             f"{record.name} is {record.status}: there is no way back to finish.",
             remedy=f"To return to the release before: fairlead rollback {record.environment}.",
         )
-    lease = take_lease(world, record.environment, owner_name())
-    run = resume(world, record, lease)
-    with LeaseKeeper(run):
-        return resume_undo(run)
 
 
 RESUMABLE = (

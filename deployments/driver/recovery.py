@@ -34,6 +34,7 @@ from deployments.driver.ending import end
 from deployments.driver.forward import drive_phase, go_forward
 from deployments.driver.opening import highest_fence
 from deployments.driver.run import Run
+from deployments.store.commands import Command
 
 UNDO_DELAYS = tuple(timedelta(seconds=s) for s in (0.2, 0.5, 1, 2, 4, 8, 8, 8))
 """An undo is repeated through a minute of something being away."""
@@ -51,8 +52,7 @@ def fail(run: Run, error: BaseException) -> DeploymentStatus:
     """
     if isinstance(error, LeaseLost):
         raise error
-    run.is_past_cancelling = True
-    run.interruption.clear()
+    run.pass_cancelling()
     if is_past_return(run):
         return finish(run)
     if isinstance(error, HandleTripped | StaleFence):
@@ -61,7 +61,6 @@ def fail(run: Run, error: BaseException) -> DeploymentStatus:
     undo = plan_undo(run.plan, journal_of(run))
     message = error.message if isinstance(error, DeploymentError) else f"{type(error).__name__}: {error}"
     status, reason = status_of(error), reason_of(error)
-    run.world.records.commands.obeyed(run.deployment)
     if not undo:
         records.advance(run.lease, run.deployment, status, reason=reason, message=message)
         return end(run, status)
@@ -205,8 +204,7 @@ def is_past_return(run: Run) -> bool:
 
 def finish(run: Run) -> DeploymentStatus:
     """Past the point of no return there is only forward: do what is left of the completion."""
-    run.is_past_cancelling = True
-    run.interruption.clear()
+    run.pass_cancelling()
     patiently(run, lambda: drive_phase(run, run.plan, Phase.COMPLETION))
     records = run.world.records.deployments
     if records.get(run.deployment).status is not DeploymentStatus.COMPLETED:
@@ -218,14 +216,14 @@ def take_up(run: Run) -> DeploymentStatus:
     """Drive a deployment that somebody else left: on, or back, as its record and its specification say."""
     record = run.world.records.deployments.get(run.deployment)
     if record.status is DeploymentStatus.ROLLING_BACK:
-        run.is_past_cancelling = True
+        run.pass_cancelling()
         undo = undo_from_json(run.world.records.deployments.undo_plan(run.deployment))
         return undo_as_asked(run, undo, reason=record.reason, message=record.message)
     if is_past_return(run):
         return finish(run)
     command = run.world.records.commands.pending(run.deployment)
     if command is not None:
-        return fail(run, Cancelled(f"{command.by} asked to {command.kind}.", by=command.by))
+        return fail(run, cancelled_by(command))
     if goes_on(run):
         return resume_forward(run)
     return fail(run, lost(record.status))
@@ -257,7 +255,7 @@ def resume_forward(run: Run) -> DeploymentStatus:
 
 def resume_undo(run: Run) -> DeploymentStatus:
     """Take the way back again from its first step that has no receipt; planned anew where no plan was kept."""
-    run.is_past_cancelling = True
+    run.pass_cancelling()
     records = run.world.records.deployments
     record = records.get(run.deployment)
     undo = undo_from_json(records.undo_plan(run.deployment)) or plan_undo(run.plan, journal_of(run))
@@ -276,6 +274,11 @@ def resume_undo(run: Run) -> DeploymentStatus:
     if not undo:
         return end(run, record.status)
     return undo_all(run, undo, reason=record.reason, message=record.message)
+
+
+def cancelled_by(command: Command) -> Cancelled:
+    """Why a deployment that a person ordered back is taken back."""
+    return Cancelled(f"{command.by} asked to {command.kind}.", by=command.by)
 
 
 def lost(status: DeploymentStatus) -> DeploymentError:

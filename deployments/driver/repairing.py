@@ -49,7 +49,7 @@ from deployments.domain.spec.specification import DeploymentSpecification, Rollb
 from deployments.driver.effects.instances import ask_until_healthy
 from deployments.driver.holding import HeldLease
 from deployments.driver.looking import is_quiet, look, specification_of
-from deployments.driver.opening import highest_fence
+from deployments.driver.opening import is_here
 from deployments.driver.pausing import Pauses
 from deployments.driver.run import Run
 from deployments.driver.world import World
@@ -68,7 +68,7 @@ def repair_environment(world: World, environment: str, *, pauses: Pauses[Repair]
     """
     if world.records.leases.holder(environment) is not None or not is_quiet(world, environment):
         return []
-    if not highest_fence(world, environment):  # its data plane was never here: another machine shares the records
+    if not is_here(world, environment):
         return []
     resting = pauses.resting(environment, now=world.clock.monotonic())
     found = decide_drift(look(world, environment), resting=resting)

@@ -27,12 +27,17 @@ class Interruption:
 
     _error: DeploymentError | None = None
     _noticed: threading.Event = field(default_factory=threading.Event)
+    _is_past_cancelling: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def set(self, error: DeploymentError) -> None:
-        """Keep the first reason."""
-        if self._error is None:
-            self._error = error
-        self._noticed.set()
+        """Keep the first reason. An order to cancel that was on its way when it was cleared comes too late."""
+        with self._lock:
+            if self._is_past_cancelling and isinstance(error, Cancelled):
+                return
+            if self._error is None:
+                self._error = error
+            self._noticed.set()
 
     def check(self) -> None:
         """Raise the reason, if there is one."""
@@ -40,9 +45,11 @@ class Interruption:
             raise self._error
 
     def clear(self) -> None:
-        """Forget it: undo goes on where forward was interrupted."""
-        self._error = None
-        self._noticed.clear()
+        """Forget it: undo goes on where forward was interrupted, and nobody cancels that."""
+        with self._lock:
+            self._is_past_cancelling = True
+            self._error = None
+            self._noticed.clear()
 
     @property
     def is_set(self) -> bool:
@@ -100,6 +107,11 @@ class Run:
     def service(self, name: str) -> ServiceSpecification:
         """A service of the specification."""
         return self.specification.service(name)
+
+    def pass_cancelling(self) -> None:
+        """From here on no order to cancel interrupts it."""
+        self.is_past_cancelling = True
+        self.interruption.clear()
 
     def stop_waiting(self) -> None:
         """Interrupt steps that wait, because another step of this deployment has failed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from deployments.domain.errors import LeaseHeld, NotFound
@@ -28,6 +28,8 @@ class Undriven:
 
 WAITING = (DeploymentStatus.PENDING, DeploymentStatus.QUEUED)
 """States of a deployment that has not had the lease yet."""
+IS_LIVE = and_(leases.c.owner.is_not(None), leases.c.expires_at > NOW, leases.c.expires_at <= NOW + leases.c.ttl)
+"""Somebody holds it. One with more time left than it ever had was taken before the database's clock was set back."""
 
 
 class Leases:
@@ -100,9 +102,9 @@ class Leases:
 
     def holder(self, environment: str) -> Lease | None:
         """Who holds it now; None when nobody does."""
-        query = select(leases).where(leases.c.environment == environment, leases.c.owner.is_not(None))
+        query = select(leases).where(leases.c.environment == environment, IS_LIVE)
         with self._scope.reading() as connection:
-            row = connection.execute(query.where(leases.c.expires_at > NOW)).one_or_none()
+            row = connection.execute(query).one_or_none()
         return None if row is None else Lease(row.environment, row.owner, row.fence, row.ttl, row.expires_at)
 
     def undriven(self, silent_for: timedelta = timedelta(0)) -> list[Undriven]:
@@ -119,7 +121,7 @@ class Leases:
             .select_from(deployments.outerjoin(leases, leases.c.environment == deployments.c.environment))
             .where(
                 deployments.c.finished_at.is_(None),
-                or_(leases.c.owner.is_(None), leases.c.expires_at <= NOW),
+                ~IS_LIVE,
                 or_(~waits, silent_since <= NOW - silent_for),
             )
             .order_by(deployments.c.created_at, deployments.c.id)
@@ -139,11 +141,7 @@ def _is_mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
 
 def _lock(connection: Connection, environment: str) -> Row[tuple[object, ...]]:
     """The lease's row, made if needed, locked against writers and other takers."""
-    query = (
-        select(leases, (leases.c.owner.is_not(None) & (leases.c.expires_at > NOW)).label("is_live"))
-        .where(leases.c.environment == environment)
-        .with_for_update()
-    )
+    query = select(leases, IS_LIVE.label("is_live")).where(leases.c.environment == environment).with_for_update()
     row = connection.execute(query).one_or_none()
     if row is None:
         if connection.scalar(select(environments.c.name).where(environments.c.name == environment)) is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from deployments.domain.codec import program_from_json
 from deployments.domain.errors import HandleTripped
-from deployments.domain.ports import Endpoint
+from deployments.domain.ports import Endpoint, InstanceState
 from deployments.domain.steps import AttachInstance, DisarmHandle, MarkStable, Phase, PromoteRoutes, WriteReport
 from deployments.domain.strategies.decision import even
 from deployments.driver.effects.instances import attach_instance, ensure_all_alive, restarts_of
@@ -68,9 +69,18 @@ def ensure_everything(run: Run, service: str) -> None:
     if not all(weights.get(instance) for instance in change.instances):
         for instance in change.instances:
             if instance not in weights:
+                ensure_process(run, instance)
                 attach_instance(AttachInstance(service, instance), run)
         previous = [name for name in change.previous if name in weights]
         set_weights(run, service, {**even(change.instances), **even(previous, 0)})
+
+
+def ensure_process(run: Run, instance: str) -> None:
+    """Start it again where the machine was restarted and the supervisor with it: there is no other way than on."""
+    supervisor = run.world.supervisor
+    if supervisor.observe(instance).state not in (InstanceState.STARTING, InstanceState.RUNNING):
+        known = run.world.records.instances.get(instance)
+        supervisor.ensure_started(program_from_json(known.program), fence=run.fence)
 
 
 def disarm_handle(action: DisarmHandle, run: Run) -> dict[str, object]:
