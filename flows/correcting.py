@@ -17,7 +17,6 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
-    FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
@@ -32,6 +31,7 @@ from deployments.domain.events import DeploymentEventKind
 from deployments.store.commands import CommandKind
 from deployments.store.records import Records
 from flows.ends import End, decide_end, end_like_parent, is_of_this_attempt, message_for, state_for
+from flows.parts import deployment_of
 from flows.presence import Presence, presence_of
 from tasks.runs import in_thread
 
@@ -90,13 +90,9 @@ class Corrector:
 
     async def _record_of(self, run: FlowRun) -> Deployment | None:
         """Of the deployment that the run opened; a rollback opens it in the `deploy` run that is a part of it."""
-        found = await in_thread(self.records.deployments.by_flow_run, str(run.id))
-        if found is not None or run.parent_task_run_id is not None:
-            return found
-        for part in await self._parts_of(run):
-            if (opened := await in_thread(self.records.deployments.by_flow_run, str(part.id))) is not None:
-                return opened
-        return None
+        if run.parent_task_run_id is not None:
+            return await in_thread(self.records.deployments.by_flow_run, str(run.id))
+        return await deployment_of(self.client, self.records, run.id)
 
     async def _is_run_of_ours(self, run: FlowRun) -> bool:
         """By the entrypoint of its Prefect deployment; one started in a terminal, by what it was asked for."""
@@ -125,12 +121,6 @@ class Corrector:
             if len(page) < PAGE:
                 return sorted(found, key=lambda run: run.start_time or run.created or datetime.now(UTC))
 
-    async def _parts_of(self, run: FlowRun) -> list[FlowRun]:
-        parts = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run.id]))
-        return await self.client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=["deploy"])), flow_run_filter=parts
-        )
-
     async def _parent_of(self, run: FlowRun) -> FlowRun | None:
         if run.parent_task_run_id is None:
             return None
@@ -152,7 +142,7 @@ class Corrector:
 async def end_on_record(client: PrefectClient, records: Records, flow_run_id: UUID) -> End | None:
     """How the deployment of a run whose process has gone had ended before, so that nothing is left to do."""
     run = await client.read_flow_run(flow_run_id)
-    record = await in_thread(records.deployments.by_flow_run, str(flow_run_id))
+    record = await deployment_of(client, records, flow_run_id)
     if record is None or not record.is_final or run.state is None or not is_of_this_attempt(record, run):
         return None
     return End(state_for(record), message_for(record, Presence.LOST, await in_thread(finisher_of, records, record)))

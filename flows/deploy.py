@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +37,9 @@ from tasks.runs import RUNS, in_thread
 Principal = Annotated[str | None, Field(description="Who asks; a name that a trigger states is not verified.")]
 Base = Annotated[str | None, Field(description="Directory that the paths of the specification are relative to.")]
 
+PARTS: ContextVar[list[str] | None] = ContextVar("parts", default=None)
+"""Where a run that is a part of another one leaves its id: Prefect may be away when it could say how that ended."""
+
 
 @flow(
     name="deploy",
@@ -59,6 +63,8 @@ async def deploy(
     """
     outlive_the_reader()
     conductor = Conductor(world_of_this_process())
+    if (parts := PARTS.get()) is not None:
+        parts.append(flow_run.id)
     try:
         with heeding_sigterm(partial(leave_queue, conductor.world, flow_run.id)):
             folder = Path(base) if base else Path.cwd()

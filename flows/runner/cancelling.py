@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from prefect.client.orchestration import get_client
+
 from deployments.adapters.control_plane.runs import ClaimedRun
+from deployments.domain.entities import Deployment
 from deployments.domain.errors import Refused
 from deployments.store.commands import CommandKind
+from deployments.store.records import Records
+from flows.parts import deployment_of
 from flows.worlds import world_of_this_process
 
-DEPLOYING = "flows.deploy."
-"""The flow whose runs open a deployment. A rollback runs it as a subflow, and gets the signal."""
+DEPLOYING = ("flows.deploy.", "flows.rollback.")
+"""The flows whose runs open a deployment."""
 
 
 def ask_to_cancel(run: ClaimedRun) -> bool:
@@ -20,7 +27,7 @@ def ask_to_cancel(run: ClaimedRun) -> bool:
     if not run.entrypoint.startswith(DEPLOYING):
         return False
     records = world_of_this_process().records
-    deployment = records.deployments.by_flow_run(str(run.flow_run_id))
+    deployment = asyncio.run(_deployment_of(run, records))
     if deployment is None:
         return False
     try:
@@ -28,3 +35,8 @@ def ask_to_cancel(run: ClaimedRun) -> bool:
     except Refused:
         return False
     return True
+
+
+async def _deployment_of(run: ClaimedRun, records: Records) -> Deployment | None:
+    async with get_client() as client:
+        return await deployment_of(client, records, run.flow_run_id)
