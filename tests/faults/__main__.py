@@ -4,6 +4,8 @@ python -m tests.faults                         the whole matrix
 python -m tests.faults --kind "rolling undo"   one kind, or several
 python -m tests.faults --at "after intent of start:api-1" --kind "rolling upgrade"    one row
 python -m tests.faults --sample 10             every tenth boundary of each kind
+
+The whole matrix has Prefect's edges beside it: see tests.faults.edges.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.faults import edges
+from tests.faults.edges import Edge
 from tests.faults.kinds import KINDS
 from tests.faults.matrix import enumerate_rows, interleave, lanes, leave, sample
 from tests.faults.rows import Result, Row
-from tests.faults.table import complaints, details, summary
+from tests.faults.table import complaints, details, edge_complaints, edge_table, summary
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 MINUTES = 58.0
@@ -36,7 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     if not kinds:
         sys.stderr.write(f"no such kind; there are: {', '.join(map(str, KINDS))}\n")
         return 2
-    with lanes(options.lanes) as found:
+    with ExitStack() as stack:
+        found = stack.enter_context(lanes(options.lanes))
+        beside = stack.enter_context(edges.started()) if is_whole(options) and options.edges else None
         if options.at:
             results = found.run([Row(kind, at) for kind in kinds for at in options.at], tell, until=until)
         else:
@@ -44,11 +51,13 @@ def main(arguments: Sequence[str]) -> int:
             chosen = sample(rows, options.sample) if options.sample > 1 else rows
             sys.stdout.write(f"{len(chosen)} of {len(rows)} boundaries of {len(kinds)} kinds\n")
             results = [*unkilled, *in_order(found.run(interleave(chosen), tell, until=until), rows)]
+        seen = beside.result(until=until) if beside is not None else []
     seconds = time.monotonic() - began
-    report(results, seconds)
+    report(results, seen, seconds)
     if options.write:
-        write(results, seconds, options)
-    return 1 if any(result.wrong or result.end == "not run" for result in results) else 0
+        write(results, seen, seconds, options)
+    is_right = all(not result.wrong and result.end != "not run" for result in results)
+    return 0 if is_right and all(edge.is_good for edge in seen) else 1
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -57,6 +66,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--kind", action="append", help=f"one of: {', '.join(map(str, KINDS))}")
     parser.add_argument("--at", action="append", help="one boundary, by the name that a run prints")
     parser.add_argument("--sample", type=int, default=1, help="run one of so many boundaries (default: all)")
+    parser.add_argument(
+        "--no-edges",
+        dest="edges",
+        action="store_false",
+        help="leave out Prefect's edges, which go with the whole matrix",
+    )
     parser.add_argument("--lanes", type=int, default=2 * (os.cpu_count() or 1), help="rows at the same time")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="begin no row after this time")
     parser.add_argument("--write", action="store_true", help=f"write the table to docs/{PAGE.name}")
@@ -79,17 +94,23 @@ def in_order(results: Sequence[Result], rows: Sequence[Row]) -> list[Result]:
     return sorted(results, key=lambda result: position[result.row])
 
 
-def report(results: Sequence[Result], seconds: float) -> None:
+def report(results: Sequence[Result], seen: Sequence[Edge], seconds: float) -> None:
     """The table for people, and what was wrong."""
-    lines = ["", *summary(results), "", f"{seconds / 60:.1f} minutes.", *complaints(results)]
+    lines = ["", *summary(results), *section(seen), "", f"{seconds / 60:.1f} minutes.", *complaints(results)]
+    lines += edge_complaints(seen)
     not_run = [f"not run: {r.row.kind}: {r.row.boundary}" for r in results if r.end == "not run" and not r.wrong]
     sys.stdout.write("\n".join([*lines, *not_run]) + "\n")
 
 
-def write(results: Sequence[Result], seconds: float, options: argparse.Namespace) -> None:
+def section(seen: Sequence[Edge]) -> list[str]:
+    """The table of Prefect's edges, where they were run."""
+    return ["", *edge_table(seen)] if seen else []
+
+
+def write(results: Sequence[Result], seen: Sequence[Edge], seconds: float, options: argparse.Namespace) -> None:
     """The page in docs/."""
     tables = [text for kind in KINDS for text in details(results, kind)]
-    wrong = complaints(results) or ["Nothing was wrong."]
+    wrong = [*complaints(results), *edge_complaints(seen)] or ["Nothing was wrong."]
     page = [
         "# Killed anywhere",
         "",
@@ -101,6 +122,7 @@ def write(results: Sequence[Result], seconds: float, options: argparse.Namespace
         *summary(results),
         "",
         *wrong,
+        *([*section(seen), "", EDGES] if seen else []),
         "",
         "## Every point",
         "",
@@ -111,8 +133,12 @@ def write(results: Sequence[Result], seconds: float, options: argparse.Namespace
 
 def command(options: argparse.Namespace) -> str:
     """What wrote the page."""
-    is_whole = not options.kind and options.sample == 1
-    return "make faults" if is_whole else f"python -m tests.faults --sample {options.sample} --write"
+    return "make faults" if is_whole(options) else f"python -m tests.faults --sample {options.sample} --write"
+
+
+def is_whole(options: argparse.Namespace) -> bool:
+    """Whether every row of every kind is run."""
+    return not options.kind and not options.at and options.sample == 1
 
 
 PREFACE = """\
@@ -127,6 +153,13 @@ configuration or resource is left over; and the events replay to the recorded st
 - `first`: nothing served before, so there is no load. `failing`: the new release answers 500, and its check takes it
   back. `undo`: the controller died in the middle of an upgrade, and the *taker* was killed at the boundary.
   `resumed`: the specification says `on_controller_lost: resume`."""
+
+
+EDGES = """\
+Each with Prefect's real server, warm runner or process worker, a real HAProxy, supervisor, PostgreSQL and services. An
+edge is right when the deployment ends complete or back as it must, one release serves, and neither the flow run nor a
+subflow run of it is left unfinished in Prefect. `blue-green`, `rolling`, `recreate`: an upgrade. `rollback`: a run of
+the flow `rollback`. `first`: nothing served before."""
 
 
 if __name__ == "__main__":

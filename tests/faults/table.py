@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tests.faults.edges import KINDS as EDGE_KINDS
+from tests.faults.edges import LEFT_OUT, NOT_RUN, Edge
 from tests.faults.killing import POINTS
 from tests.faults.kinds import KINDS, Kind
 from tests.faults.rows import Result
@@ -72,4 +74,35 @@ def complaints(results: Iterable[Result]) -> list[str]:
         f"{result.row.kind} | {result.row.boundary or 'nobody killed'}: {'; '.join(result.wrong)}"
         for result in results
         if result.wrong
+    ]
+
+
+def edge_table(edges: Sequence[Edge]) -> list[str]:
+    """Prefect's edges down, kinds of deployment across; then why some are left out."""
+    kinds = " | ".join(kind.replace("_", "-") for kind in EDGE_KINDS)
+    lines = ["## Prefect's edges", "", f"| edge | {kinds} |", "|---|" + "---|" * len(EDGE_KINDS)]
+    lines += [f"| {edge.words} | {' | '.join(edge_mark(edge.end(kind)) for kind in EDGE_KINDS)} |" for edge in edges]
+    left_out = [
+        f"- {edge.words}, {kind}: {edge.end(kind)}"
+        for edge in edges
+        for kind in EDGE_KINDS
+        if edge.end(kind).startswith(LEFT_OUT)
+    ]
+    return [*lines, "", *left_out] if left_out else lines
+
+
+def edge_mark(end: str) -> str:
+    """How one edge ended for one kind."""
+    if end == NOT_RUN or end.startswith(LEFT_OUT):
+        return MARKS["not run"]
+    return end if end == "ok" else "**wrong**"
+
+
+def edge_complaints(edges: Iterable[Edge]) -> list[str]:
+    """What was wrong with an edge, and what was not run without a reason."""
+    return [
+        f"{edge.words} | {kind}: {edge.end(kind)}"
+        for edge in edges
+        for kind in EDGE_KINDS
+        if edge.end(kind) != "ok" and not edge.end(kind).startswith(LEFT_OUT)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from blocks import InternalProxy
@@ -40,9 +41,16 @@ class House:
         self.log = home / "logs" / "runner.log"
         self.client: SyncPrefectClient
         self.records: Records
+        self._known_parts: dict[UUID, list[str]] = {}
 
-    def specification(self, version: str, environment: str = "production", **changes: Any) -> dict[str, Any]:
-        """A site of one page, which says its version."""
+    def specification(
+        self,
+        version: str,
+        environment: str = "production",
+        service: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> dict[str, Any]:
+        """A site of one page, which says its version. `service` is said of the site besides, such as its strategy."""
         folder = self.home / "sites" / version
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "index.html").write_text(f"version {version}")
@@ -51,6 +59,7 @@ class House:
             "version": version,
             "framework": "static",
             "source": {"kind": "path", "path": str(folder)},
+            **(service or {}),
         }
         return {
             "project": "shop",
@@ -70,21 +79,37 @@ class House:
 
     def story(self, run: FlowRun) -> str:
         """What became of it, for the message of a failed assertion."""
-        record = self.records.deployments.by_flow_run(str(run.id))
+        record = self.opened(run)
         state = self.client.read_flow_run(run.id).state
         return "\n".join([repr(state), record.message if record else "no deployment", self.log.read_text()[-6000:]])
 
     def state(self, run: UUID) -> StateType | None:
         return self.client.read_flow_run(run).state_type
 
-    def deployment(self, run: FlowRun) -> Deployment:
+    def opened(self, run: FlowRun) -> Deployment | None:
+        """The deployment of the run, or of the `deploy` run that is a part of it: a rollback has one."""
         found = self.records.deployments.by_flow_run(str(run.id))
+        return found or next(filter(None, map(self.records.deployments.by_flow_run, self.parts(run))), None)
+
+    def parts(self, run: FlowRun) -> list[str]:
+        """The runs that are a part of it. Remembered, for Prefect's server may be away later."""
+        if not self._known_parts.get(run.id):
+            of_run = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run.id]))
+            self._known_parts[run.id] = [str(part.id) for part in self.client.read_flow_runs(flow_run_filter=of_run)]
+        return self._known_parts[run.id]
+
+    def deployment(self, run: FlowRun) -> Deployment:
+        found = self.opened(run)
         assert found is not None
         return found
 
+    def cancel(self, run: FlowRun, reason: str = "") -> None:
+        """As a person does who asks Fairlead, not Prefect."""
+        self.records.commands.request(self.deployment(run).id, "cancel", by="ada", reason=reason)
+
     def until_status(self, run: FlowRun, status: DeploymentStatus) -> None:
         def holds() -> bool:
-            found = self.records.deployments.by_flow_run(str(run.id))
+            found = self.opened(run)
             return found is not None and found.status is status
 
         wait_until(holds, f"{run.name} is {status}", self.log)
@@ -97,9 +122,10 @@ class House:
         return ClaimedRuns(self.home / "control" / "runs")
 
     def page(self, environment: str = "production") -> str:
-        """What the public route of the site answers."""
-        [route] = InternalProxy(home=self.home, environment=environment).proxy().routes()
-        return httpx.get(f"http://127.0.0.1:{route.port}/").text
+        """What the public route of the site answers; empty when there is no such route."""
+        for route in InternalProxy(home=self.home, environment=environment).proxy().routes():
+            return httpx.get(f"http://127.0.0.1:{route.port}/").text
+        return ""
 
 
 @contextmanager
