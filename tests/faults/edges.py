@@ -6,6 +6,7 @@ writes of them is read here.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import shutil
 import signal
@@ -142,18 +143,21 @@ def in_words(test: str) -> str:
     return words
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """0 when every edge is as it must be, for every kind."""
     from tests.faults.table import edge_complaints, edge_table
 
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.edges", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="end those that are under way after this time")
+    options = parser.parse_args(arguments)
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with started() as running:
-        edges = running.result(until=began + MINUTES * 60)
+        edges = running.result(until=began + options.minutes * 60)
     minutes = (time.monotonic() - began) / 60
     sys.stdout.write("\n".join([*edge_table(edges), "", f"{minutes:.1f} minutes.", *edge_complaints(edges)]) + "\n")
     return 0 if all(edge.is_good for edge in edges) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
