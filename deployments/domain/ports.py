@@ -168,6 +168,9 @@ class Supervisor(Protocol):
     def ensure_running(self) -> None:
         """Start the supervisor when it is not there; survivors of a killed one are found and kept in the books."""
 
+    def admit(self, project_environment: str, *, fence: int) -> None:
+        """From here on refuse whoever has a lower fence in this environment. Raises StaleFence."""
+
     def ensure_started(self, program: Program, *, fence: int) -> InstanceReport:
         """Start it unless an instance of this name runs already; then report that one."""
 

@@ -112,6 +112,7 @@ def take(world: World, environment: str, owner: str) -> Lease:
         environment, owner, ttl=world.timings.lease, minimum_fence=highest_fence(world, environment)
     )
     world.supervisor.ensure_running()
+    world.supervisor.admit(environment, fence=lease.fence)
     world.proxy(environment).ensure_running(fence=lease.fence)
     return lease
 

@@ -218,7 +218,8 @@ def take_up(run: Run) -> DeploymentStatus:
     if record.status is DeploymentStatus.ROLLING_BACK:
         run.pass_cancelling()
         undo = undo_from_json(run.world.records.deployments.undo_plan(run.deployment))
-        return undo_as_asked(run, undo, reason=record.reason, message=record.message)
+        way_back = undo_all if was_resumed(run) else undo_as_asked
+        return way_back(run, undo, reason=record.reason, message=record.message)
     if is_past_return(run):
         return finish(run)
     command = run.world.records.commands.pending(run.deployment)
@@ -232,14 +233,29 @@ def take_up(run: Run) -> DeploymentStatus:
 def goes_on(run: Run) -> bool:
     """Whether the specification wants a lost deployment to go on, and nothing speaks against it.
 
-    Traffic that the dead man's handle returned is not moved a second time, and a deployment that lost several
-    controllers may be what they die of: both come back.
+    Traffic that the dead man's handle returned is not moved a second time, a deployment that lost several controllers
+    may be what they die of, and one that waited while a newer one became stable is not what anybody waits for.
     """
     wants = run.specification.emergency_procedures.on_controller_lost is OnControllerLost.RESUME
-    if not wants or run.proxy.handle().has_fired:
+    if not wants or is_overtaken(run) or run.proxy.handle().has_fired:
         return False
     told = run.world.records.events.timeline(deployment=run.deployment)
     return sum(event.kind is DeploymentEventKind.TAKEN_OVER for event in told) <= MOST_RESUMPTIONS
+
+
+def is_overtaken(run: Run) -> bool:
+    """Whether another deployment became stable here since this one began, or since it was opened and never began."""
+    records = run.world.records
+    began = next((entry.intended_at for entry in records.journal.entries(run.deployment)), None)
+    since = began or records.deployments.get(run.deployment).created_at
+    stable = records.stables.current(run.environment).values()
+    return any(one.since is not None and one.since > since for one in stable if one.deployment != run.deployment)
+
+
+def was_resumed(run: Run) -> bool:
+    """Whether a person has said already that the rest of the way back is to be done."""
+    told = run.world.records.events.timeline(deployment=run.deployment)
+    return any(event.kind is DeploymentEventKind.ROLLBACK_FAILED for event in told)
 
 
 def resume_forward(run: Run) -> DeploymentStatus:
@@ -259,8 +275,7 @@ def resume_undo(run: Run) -> DeploymentStatus:
     records = run.world.records.deployments
     record = records.get(run.deployment)
     undo = undo_from_json(records.undo_plan(run.deployment)) or plan_undo(run.plan, journal_of(run))
-    later = run.world.records.stables.last_deployment(run.environment)
-    if later is not None and records.get(later).created_at > record.created_at:
+    if is_overtaken(run):
         stable = run.world.records.stables.current(run.environment).values()
         undo = what_is_left(undo, {endpoint.instance for release in stable for endpoint in release.endpoints})
     records.fail_and_plan_undo(

@@ -166,6 +166,19 @@ def test_a_lower_fence_is_refused_and_stops_nothing(supervisor: Supervisor) -> N
     assert supervisor.observe("api-1").state is InstanceState.RUNNING
 
 
+def test_who_was_overtaken_by_a_writer_that_has_not_written_yet_is_refused(supervisor: Supervisor) -> None:
+    supervisor.ensure_started(program(), fence=5)
+    supervisor.admit(production(), fence=7)
+    supervisor.admit(production(), fence=7)
+
+    with pytest.raises(StaleFence):
+        supervisor.ensure_started(program("api-2", port=18081), fence=6)
+    with pytest.raises(StaleFence):
+        supervisor.admit(production(), fence=6)
+    assert supervisor.observe("api-2").state is InstanceState.UNKNOWN
+    assert supervisor.highest_fence(production()) == 7
+
+
 def test_fences_of_environments_are_apart(supervisor: Supervisor) -> None:
     supervisor.ensure_started(program(), fence=5)
     supervisor.ensure_started(program("api-2", port=18081, project_environment=staging()), fence=1)

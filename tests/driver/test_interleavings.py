@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from deployments.domain.codec import program_from_json
 from deployments.domain.entities import InstanceLife
-from deployments.domain.errors import DeploymentError
+from deployments.domain.errors import DeploymentError, StaleFence
 from deployments.domain.facts import Principal
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.status import DeploymentStatus, Reason
@@ -188,6 +189,70 @@ def test_a_way_back_is_not_resumed_beside_a_deployment_that_is_lost(stage: Stage
 
     assert stage.records.deployments.get(lost).status is DeploymentStatus.ROLLED_BACK
     assert stage.records.deployments.get(waiting.id).status is DeploymentStatus.ROLLED_BACK
+
+
+def test_one_that_was_lost_in_the_queue_does_not_go_on_over_what_became_stable_since(stage: Stage) -> None:
+    stage.deploy(specification())
+    open_one(stage, upgrade(**RESUMES))
+    lost = stage.last().id
+    stage.deploy(upgrade("3.0"))
+    stage.expire_leases()
+
+    stage.reconcile()
+
+    assert stage.records.deployments.get(lost).reason is Reason.CONTROLLER_LOST
+    assert stage.revision("api") == {stage.revision_asked(upgrade("3.0"), "api")}
+
+
+def test_a_way_back_that_a_person_resumed_and_whose_process_died_needs_the_person_no_second_time(stage: Stage) -> None:
+    stage.deploy(specification())
+    asked = upgrade(rollback_procedures={"automatic": False})
+    stage.supervisor.exits_on_start("api", revision=stage.revision_asked(asked, "api"))
+    stage.deploy(asked)
+    assert stage.last().status is DeploymentStatus.ROLLBACK_FAILED
+    with pytest.raises(Killed):
+        resume_rollback(stage.world(Reaper(kill_at=2)), stage.last().id)
+    stage.expire_leases()
+
+    stage.reconcile()
+
+    assert stage.last().status is DeploymentStatus.ROLLED_BACK
+
+
+def test_a_way_back_is_not_overtaken_by_what_was_stable_before_it_began(stage: Stage) -> None:
+    stage.deploy(specification())
+    asked = upgrade(
+        rollback_procedures={"automatic": False},
+        resource_requirements=[{"name": "scratch", "kind": "directory"}],
+    )
+    stage.supervisor.exits_on_start("api", revision=stage.revision_asked(asked, "api"))
+    stage.deploy(asked)
+    with stage.engine.begin() as connection:  # it was opened first, and waited in the queue
+        connection.execute(
+            text("update fairlead.deployments set created_at = created_at - interval '1 hour' where id = :id"),
+            {"id": stage.last().id},
+        )
+    failed = next(d for d in stage.records.queries.history(limit=2) if d.status is DeploymentStatus.ROLLBACK_FAILED)
+
+    resume_rollback(stage.world(), failed.id)
+
+    assert stage.records.deployments.get(failed.id).status is DeploymentStatus.ROLLED_BACK
+    assert stage.records.resources.of_environment(ENVIRONMENT) == []
+
+
+def test_a_start_that_was_stopped_on_its_way_and_comes_after_the_way_back_is_refused(stage: Stage) -> None:
+    stage.deploy(specification())
+    at = number_of(stage, "supervisor.ensure_started")
+    highest = stage.proxy.highest_fence()
+    running = stage.supervisor.running()
+    stage.deploy(upgrade(), Reaper(kill_at=at))
+    instance = stage.records.instances.of_deployment(stage.last().id)[0]
+    stage.reconcile()
+
+    with pytest.raises(StaleFence):
+        stage.supervisor.ensure_started(program_from_json(instance.program), fence=highest + 1)
+
+    assert stage.supervisor.running() == running
 
 
 # Cancelling ----------------------------------------------------------------------------------------------------------

@@ -50,6 +50,10 @@ class FakeSupervisor:
     def ensure_running(self) -> None:
         """It always runs."""
 
+    def admit(self, project_environment: str, *, fence: int) -> None:
+        """Refuse lower fences from here on."""
+        self._pass(project_environment, fence)
+
     def ensure_started(self, program: Program, *, fence: int) -> InstanceReport:
         """Start it unless it runs; one whose port another instance holds exits with 1, as a real one would."""
         if not program.command:

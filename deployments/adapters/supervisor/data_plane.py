@@ -10,7 +10,11 @@ from deployments.adapters.supervisor.fences import Fences
 from deployments.adapters.supervisor.host import ProcessHost
 from deployments.adapters.supervisor.records import INSTANCE, Record
 from deployments.adapters.supervisor.rpc import SupervisorAway
+from deployments.domain.errors import SupervisorUnavailable
 from deployments.domain.ports import InstanceReport, InstanceState, Program
+
+UNKNOWN_METHOD = 1
+"""How XML-RPC says, in supervisor's words, that there is no such method."""
 
 
 class DataPlane(ProcessHost):
@@ -20,6 +24,17 @@ class DataPlane(ProcessHost):
     when it ends, for as long as it takes; `restarts` counts that and `exit_code` keeps the last code (negative for a
     signal, None when no supervisor saw the end). Every write starts the supervisor when it is away.
     """
+
+    def admit(self, project_environment: str, *, fence: int) -> None:
+        """From here on refuse whoever has a lower fence in this environment. Raises StaleFence.
+
+        A supervisor that was started by the version before this one learns of the fence with its first write.
+        """
+        try:
+            self._call_running("admit", project_environment=project_environment, fence=fence)
+        except SupervisorUnavailable as error:
+            if getattr(error.__cause__, "faultCode", None) != UNKNOWN_METHOD:
+                raise
 
     def ensure_started(self, program: Program, *, fence: int) -> InstanceReport:
         """Start it unless an instance of this name runs already; then report that one. Raises StaleFence."""

@@ -47,6 +47,11 @@ class FairleadInterface:
         """Answer."""
         return json.dumps({"pid": self._supervisord.options.get_pid()})
 
+    def admit(self, request: str) -> str:
+        """Remember a fence, so that lower ones are refused from here on: {project_environment, fence} -> {}."""
+        values = json.loads(request)
+        return self._guarded(values["project_environment"], values, dict)
+
     def start(self, request: str) -> str:
         """Start a record unless a process of this key runs: {record, fence?} -> report.
 
