@@ -12,11 +12,10 @@ from sqlalchemy import text
 from deployments.domain.codec import program_from_json
 from deployments.domain.entities import InstanceLife
 from deployments.domain.errors import DeploymentError, StaleFence
-from deployments.domain.facts import Principal
 from deployments.domain.spec.specification import DeploymentSpecification
 from deployments.domain.status import DeploymentStatus, Reason
 from deployments.driver import queueing
-from deployments.driver.conducting import Conductor
+from deployments.driver.conducting import Conductor, operating_system_user
 from deployments.driver.keeping import LeaseKeeper
 from deployments.driver.opening import Request, open_deployment, take_lease
 from deployments.driver.reconciling import reconcile_one, resume_rollback, retire_due
@@ -193,15 +192,15 @@ def test_a_way_back_is_not_resumed_beside_a_deployment_that_is_lost(stage: Stage
 
 def test_one_that_was_lost_in_the_queue_does_not_go_on_over_what_became_stable_since(stage: Stage) -> None:
     stage.deploy(specification())
-    open_one(stage, upgrade(**RESUMES))
+    open_one(stage, upgrade("3.0", **RESUMES))
     lost = stage.last().id
-    stage.deploy(upgrade("3.0"))
+    stage.deploy(upgrade("2.0"))
     stage.expire_leases()
 
     stage.reconcile()
 
     assert stage.records.deployments.get(lost).reason is Reason.CONTROLLER_LOST
-    assert stage.revision("api") == {stage.revision_asked(upgrade("3.0"), "api")}
+    assert stage.revision("api") == {stage.revision_asked(upgrade("2.0"), "api")}
 
 
 def test_a_way_back_that_a_person_resumed_and_whose_process_died_needs_the_person_no_second_time(stage: Stage) -> None:
@@ -346,8 +345,8 @@ def begin_way_back(run: Run) -> None:
 def open_one(stage: Stage, asked: DeploymentSpecification) -> None:
     """A deployment whose process is killed before it has the lease."""
     world = stage.world()
-    world.records.environments.ensure_default(ENVIRONMENT, project="shop", principal="ada")
-    open_deployment(world, Request(asked, Principal("ada"), stage.base))
+    world.records.environments.ensure_default(ENVIRONMENT, project="shop", principal=operating_system_user().name)
+    open_deployment(world, Request(asked, operating_system_user(), stage.base))
 
 
 def end_warm_time(stage: Stage) -> None:
