@@ -80,7 +80,6 @@ async def deploy(
     except BaseException as raised:
         error = await told_to_stop() if isinstance(raised, STOPPED) else raised
         status = await in_thread(conductor.fail, run, error)
-        await phases.settle()
         get_run_logger().error("deployment %s ended %s: %s", run.deployment, status, error)
         if status is not DeploymentStatus.COMPLETED:
             await show("report", markdown_report(run, status, error), "What happened")
@@ -92,6 +91,7 @@ async def deploy(
     finally:
         RUNS.pop(run.deployment, None)
         await in_thread(conductor.leave, run)
+        await phases.settle()
     return conductor.outcome(run)
 
 

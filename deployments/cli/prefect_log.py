@@ -15,7 +15,7 @@ from pathlib import Path
 CONFIGURATION = Path(__file__).parent / "prefect_logging.yml"
 FILE_VARIABLE = "FAIRLEAD_PREFECT_LOG"
 LARGEST_BYTES, KEPT = 5_000_000, 2
-TOLD_ELSEWHERE = ("prefect.flow_runs", "prefect.task_runs", "fairlead")
+TOLD_ELSEWHERE = ("prefect.flow_runs", "prefect.task_runs", "fairlead", "asyncio")
 LISTENERS: list[Callable[[str], None]] = []
 """Told each error line."""
 

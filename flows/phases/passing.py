@@ -18,9 +18,12 @@ from typing import Any
 from prefect import Flow
 from prefect.logging import get_run_logger
 
+MOVES_TRAFFIC = "deployment"
 Phase = Flow[[str], Coroutine[Any, Any, None]]
 PATIENCE_SECONDS = 15.0
-"""For Prefect to let a phase begin, and to take note of its end: some 75 ms together when all is well."""
+"""For Prefect to let a phase begin, and to take note of how they ended: some 75 ms together when all is well."""
+PATIENCE_WITH_TRAFFIC_SECONDS = 2.0
+"""Once traffic has moved, nobody looks at the new release before the next phase has begun."""
 
 
 @dataclass(slots=True)
@@ -63,17 +66,24 @@ class Phases:
     def __init__(self, deployment: str) -> None:
         self._deployment = deployment
         self._is_away = False
+        self._has_moved_traffic = False
         self._subflows: set[asyncio.Task[None]] = set()
 
     async def run(self, phase: Phase) -> None:
         """To its end; raises what ended it as soon as no step of it is under way."""
         if self._is_away or not await self._run_as_subflow(phase):
             await phase.fn(self._deployment)
+        self._has_moved_traffic = self._has_moved_traffic or phase.name == MOVES_TRAFFIC
 
     async def settle(self) -> None:
         """Give Prefect the time to take note of how the phases ended."""
         if self._subflows and not self._is_away:
             await asyncio.wait(self._subflows, timeout=PATIENCE_SECONDS)
+        left = set(self._subflows)
+        for subflow in left:
+            subflow.cancel()
+        if left:
+            await asyncio.wait(left, timeout=PATIENCE_WITH_TRAFFIC_SECONDS)
 
     async def _run_as_subflow(self, phase: Phase) -> bool:
         """False when Prefect did not let it begin, so that nothing was done."""
@@ -84,7 +94,7 @@ class Phases:
         self._subflows.add(subflow)
         subflow.add_done_callback(self._forget)
         try:
-            await first_of(subflow, body.began, PATIENCE_SECONDS)
+            await first_of(subflow, body.began, self._patience())
             if not body.began.is_set():
                 body.is_given_up = True
                 subflow.cancel()
@@ -93,15 +103,15 @@ class Phases:
             await body.over.wait()
             if body.error is not None:
                 raise body.error
-            await asyncio.wait({subflow}, timeout=PATIENCE_SECONDS)
-            if not subflow.done() or subflow.exception() is not None:
-                self._go_on_without("took no note of the end of a phase")
             return True
         except asyncio.CancelledError:
             subflow.cancel()
             if body.began.is_set():
                 await body.over.wait()
             raise
+
+    def _patience(self) -> float:
+        return PATIENCE_WITH_TRAFFIC_SECONDS if self._has_moved_traffic else PATIENCE_SECONDS
 
     def _go_on_without(self, what: str) -> None:
         self._is_away = True
