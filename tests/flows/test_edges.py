@@ -27,6 +27,8 @@ from tests.fakes.runner_process import ROOT, process_worker, started, wait_until
 from tests.flows.edge_kinds import KINDS, LEFT_OUT, Begun, Upgrade
 from tests.flows.house import FINAL, House, house_in
 
+pytestmark = pytest.mark.timeout(600)  # with a house to set up, beside the matrix
+
 SOON = {
     "FAIRLEAD_RENEW_SECONDS": "1",
     "FAIRLEAD_LEASE_SECONDS": "3",
