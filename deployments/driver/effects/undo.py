@@ -10,7 +10,7 @@ from typing import Any
 from deployments.domain import undo
 from deployments.domain.codec import program_from_json
 from deployments.domain.entities import InstanceLife, Route
-from deployments.domain.ports import Endpoint, ResourceRequest
+from deployments.domain.ports import Endpoint, InstanceState, ResourceRequest
 from deployments.domain.strategies.decision import even
 from deployments.driver.effects.instances import ask_until_healthy, drain, remove_instance
 from deployments.driver.effects.traffic import set_weights
@@ -22,16 +22,37 @@ NOBODY_LIVES = timedelta(seconds=5)
 
 
 def return_traffic(action: undo.ReturnTraffic, run: Run) -> dict[str, object]:
-    """Old instances first get everything, then the new ones nothing; held requests go on."""
+    """Old instances first get everything, then the new ones nothing; held requests go on.
+
+    One that has died meanwhile is started again and gets nothing for now; where all have, they are awaited first.
+    """
     known = {b.endpoint.instance for b in run.backends(action.service)}
-    weights = {name: weight for name, weight in action.weights.items() if name in known}
-    if not any(weights.values()):
+    returning = [name for name, weight in action.weights.items() if weight and name in known]
+    living = [name for name in returning if is_running(run, name)]
+    for name in returning:
+        if not living:
+            restart_one(action.service, name, run)
+        elif name not in living:
+            start_again(name, run)
+    weights = {name: 0 for name in action.weights if name in known} | even(living or returning)
+    if not returning:
         # The proxy takes the last one's weight only while requests wait. What else it knows may still come up.
         run.proxy.hold(action.service, NOBODY_LIVES, fence=run.fence)
         weights |= even(sorted(known - set(weights)))
     found = set_weights(run, action.service, weights) if known else {}
     run.proxy.unhold(action.service, fence=run.fence)
     return found
+
+
+def is_running(run: Run, instance: str) -> bool:
+    """As its supervisor has it, which knows of an end before the proxy does."""
+    return run.world.supervisor.observe(instance).state is InstanceState.RUNNING
+
+
+def start_again(instance: str, run: Run) -> None:
+    """From its recorded program, on its own port."""
+    program = program_from_json(run.world.records.instances.get(instance).program)
+    run.world.supervisor.ensure_started(program, fence=run.fence)
 
 
 def restart_previous(action: undo.RestartPrevious, run: Run) -> dict[str, object]:
@@ -57,8 +78,7 @@ def restart_previous(action: undo.RestartPrevious, run: Run) -> dict[str, object
 def restart_one(service: str, instance: str, run: Run) -> None:
     """Start one stopped instance again, on its own port, and wait until proxy and health checks see it."""
     known = run.world.records.instances.get(instance)
-    program = program_from_json(known.program)
-    run.world.supervisor.ensure_started(program, fence=run.fence)
+    start_again(instance, run)
     specification = run.service(service)
     ask_until_healthy(
         run,
