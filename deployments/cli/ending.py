@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING
 from deployments.cli import failing
 from deployments.cli.output import Output
 from deployments.cli.words import duration, services_words
+from deployments.domain.errors import (
+    Broken,
+    Cancelled,
+    ControllerLost,
+    DeploymentError,
+    HandleTripped,
+    LeaseLost,
+    Refused,
+    Unavailable,
+)
 from deployments.domain.status import DeploymentStatus, Reason
 
 if TYPE_CHECKING:
@@ -25,6 +35,26 @@ TOLD = {
 }
 
 
+BY_REASON: dict[Reason, type[DeploymentError]] = {
+    Reason.REFUSED: Refused,
+    Reason.UNAVAILABLE: Unavailable,
+    Reason.CANCELLED: Cancelled,
+    Reason.CONTROLLER_LOST: ControllerLost,
+    Reason.LEASE_LOST: LeaseLost,
+    Reason.HANDLE_TRIPPED: HandleTripped,
+}
+
+
+def error_of(ending: Ending) -> BaseException | None:
+    """What ended it. Where Prefect's own trouble hides that (its server was away), the record knows."""
+    record, error = ending.record, ending.error
+    if error is None or isinstance(error, DeploymentError) or record is None or not record.is_final:
+        return error
+    if record.status is S.COMPLETED or record.reason in (Reason.NONE, Reason.BROKEN):
+        return error
+    return BY_REASON.get(record.reason, Broken)(record.message)
+
+
 def code_of(ending: Ending) -> int:
     """Of the error; a person's interruption that was obeyed is told apart from a failure."""
     if ending.record is not None and ending.record.status is S.COMPLETED:
@@ -33,7 +63,8 @@ def code_of(ending: Ending) -> int:
         return failing.BROKEN
     if ending.record is not None and ending.record.reason is Reason.CANCELLED:
         return failing.CANCELLED
-    return failing.UNEXPECTED if ending.error is None else failing.exit_code(ending.error)
+    error = error_of(ending)
+    return failing.UNEXPECTED if error is None else failing.exit_code(error)
 
 
 def tell_ending(ending: Ending, output: Output, environment: str, *, is_beside_json: bool = False) -> int:
@@ -57,8 +88,9 @@ def tell_ending(ending: Ending, output: Output, environment: str, *, is_beside_j
                 f"{record.name}: {record.status.value.replace('_', ' ')}: {TOLD.get(record.status, '')}", "yellow"
             )
         )
-    if ending.error is not None:
-        failing.tell(ending.error, output)
+    error = error_of(ending)
+    if error is not None:
+        failing.tell(error, output)
     if record is not None:
         output.complain(f"  details: fairlead show {record.name}")
     return code
@@ -76,10 +108,10 @@ def completed(record: Deployment) -> str:
 
 def document(ending: Ending) -> dict[str, object]:
     """The outcome for machines."""
-    record = ending.record
+    record, error = ending.record, error_of(ending)
     found: dict[str, object] = {
         "exit_code": code_of(ending),
-        "error": None if ending.error is None else failing.to_json(ending.error),
+        "error": None if error is None else failing.to_json(error),
         "was_interrupted": ending.was_interrupted,
         "routes": dict(ending.routes),
     }
