@@ -26,7 +26,7 @@ from prefect.exceptions import ObjectNotFound
 from deployments.adapters.control_plane.runs import ClaimedRun, ClaimedRuns
 from flows.ends import End
 from flows.runner.api import PoolApi
-from flows.runner.conclusion import MarkCancelled, MarkCrashed, Nothing, StartAgain, decide_conclusion
+from flows.runner.conclusion import FINISHED, MarkCancelled, MarkCrashed, Nothing, StartAgain, decide_conclusion
 from flows.runner.workshop import Workshop, signal_run
 
 log = logging.getLogger("fairlead.runner")
@@ -190,12 +190,22 @@ class WarmRunner:
             case StartAgain():
                 return False
             case MarkCrashed(message):
-                await self._api.mark_crashed(run.flow_run_id, message)
                 await self._run_hooks("crashed", run, message)
+                await self._mark_after_hooks(run, message)
             case MarkCancelled(message):
                 await self._run_hooks("cancellation", run, message)
                 await self._api.mark_cancelled(run.flow_run_id, message)
         return True
+
+    async def _mark_after_hooks(self, run: ClaimedRun, message: str) -> None:
+        """As its deployment ended, which the hooks may have brought to its end; Crashed where that is not known."""
+        if await self._api.state_of(run.flow_run_id) in FINISHED:
+            return
+        end = await self._end_on_record(run.flow_run_id)
+        if end is None:
+            await self._api.mark_crashed(run.flow_run_id, message)
+        else:
+            await self._api.mark_ended(run.flow_run_id, end)
 
     async def _run_hooks(self, job: str, run: ClaimedRun, message: str) -> None:
         """In a process of their own, so that a hook cannot take the runner with it."""

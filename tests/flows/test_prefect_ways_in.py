@@ -107,6 +107,20 @@ def test_a_deployment_whose_process_is_killed_comes_back_and_its_run_says_crashe
     assert house.page() == "version 1.8.0"
 
 
+def test_a_deployment_that_goes_on_after_its_process_was_killed_is_completed_in_prefect(house: House) -> None:
+    resumes = {"on_controller_lost": "resume"}
+    run = house.trigger(house.specification("1.9.5", success_criteria={"bake": "3s"}, emergency_procedures=resumes))
+    house.until_status(run, DeploymentStatus.MONITORING)
+    [claimed] = [each for each in house.claims().alive() if each.flow_run_id == run.id]
+    os.kill(claimed.pid or 0, signal.SIGKILL)
+    house.until(run, StateType.COMPLETED)
+    house.until_status(run, DeploymentStatus.COMPLETED)
+    assert house.page() == "version 1.9.5"
+    state = house.client.read_flow_run(run.id).state
+    assert state is not None
+    assert "taken over" in (state.message or "") or "took it over" in (state.message or "")
+
+
 def test_going_up_after_an_upgrade_replaces_the_runner(house: House) -> None:
     before = (house.home / "control" / "runner.ready").read_text()
     (house.home / "control" / "vintage").write_text("of the code before")
