@@ -30,7 +30,7 @@ from deployments.domain.errors import LeaseLost
 from deployments.driver.conducting import Conductor
 from deployments.driver.forward import go_forward
 from deployments.driver.looking import look
-from deployments.driver.reconciling import reconcile_all
+from deployments.driver.reconciling import reconcile_one
 from deployments.driver.returning import target_of_rollback
 from deployments.driver.world import World
 from deployments.settings import Settings, Timings
@@ -282,17 +282,19 @@ def drive(report: Connection, settings: Settings, order: Order) -> None:
 
 
 def reconcile(report: Connection, settings: Settings, environment: str, kill_at: str | None) -> None:
-    """Rounds until no deployment of the environment is unfinished, and nothing is left to repair."""
+    """Rounds over one environment until no deployment of it is unfinished, and nothing is left to repair."""
     reaper = Reaper(kill_at)
     world = watched(assemble(settings), reaper)
     deadline = time.monotonic() + SETTLE_SECONDS
-    while reconcile_all(world) or world.records.deployments.unfinished(environment) or has_drifted(world, environment):
+    while reconcile_one(world, environment) or is_unsettled(world, environment):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not settled within {SETTLE_SECONDS:.0f} s")
-        time.sleep(0.1)
+        time.sleep(0.2)
     report.send(("passed", reaper.passed))
 
 
-def has_drifted(world: World, environment: str) -> bool:
-    """Whether the reconciler would have something to repair, now or after a pause."""
+def is_unsettled(world: World, environment: str) -> bool:
+    """Whether the reconciler would have something to do, now or after a pause."""
+    if world.records.deployments.unfinished(environment):
+        return True
     return bool(decide_drift(look(world, environment), resting=frozenset()))
