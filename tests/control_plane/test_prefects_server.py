@@ -46,13 +46,13 @@ def process_of(home: Path) -> int:
     return identity.pid
 
 
-def test_the_status_names_what_runs_and_starts_nothing(home: Path, tmp_path: Path) -> None:
+def test_the_status_names_what_runs_and_starts_nothing(home: Path, run_directory: Path) -> None:
     status = control_plane_at(home).status()
     assert status.services == {"postgres": True, "prefect": True, "runner": False, "reconciler": False}
     assert status.prefect_url is not None
-    untouched = control_plane_at(tmp_path / "nowhere")
+    untouched = control_plane_at(run_directory / "nowhere")
     assert not untouched.status().is_up
-    assert not (tmp_path / "nowhere").exists()
+    assert not (run_directory / "nowhere").exists()
 
 
 def test_it_keeps_its_files_in_the_home(home: Path) -> None:
