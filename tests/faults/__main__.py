@@ -23,7 +23,7 @@ from pathlib import Path
 from tests.faults import edges
 from tests.faults.edges import Edge
 from tests.faults.kinds import KINDS
-from tests.faults.matrix import enumerate_rows, interleave, lanes, leave, sample
+from tests.faults.matrix import enumerate_rows, lanes, leave, sample
 from tests.faults.rows import Result, Row
 from tests.faults.table import complaints, details, edge_complaints, edge_table, summary
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
             unkilled, rows = enumerate_rows(found, kinds, tell, until=until)
             chosen = sample(rows, options.sample) if options.sample > 1 else rows
             sys.stdout.write(f"{len(chosen)} of {len(rows)} boundaries of {len(kinds)} kinds\n")
-            results = [*unkilled, *in_order(found.run(interleave(chosen), tell, until=until), rows)]
+            results = [*unkilled, *in_order(found.run(chosen, tell, until=until), rows)]
         seen = beside.result(until=until) if beside is not None else []
     seconds = time.monotonic() - began
     report(results, seen, seconds)
@@ -133,7 +133,9 @@ def write(results: Sequence[Result], seen: Sequence[Edge], seconds: float, optio
 
 def command(options: argparse.Namespace) -> str:
     """What wrote the page."""
-    return "make faults" if is_whole(options) else f"python -m tests.faults --sample {options.sample} --write"
+    if is_whole(options):
+        return "make faults" if options.edges else "python -m tests.faults --no-edges --write"
+    return f"python -m tests.faults --sample {options.sample} --write"
 
 
 def is_whole(options: argparse.Namespace) -> bool:
@@ -149,7 +151,8 @@ does. A row is right when exactly one release of every service serves afterwards
 everywhere; no request was dropped that a bad release did not cause; no process, port, route, hold, handle, lease,
 configuration or resource is left over; and the events replay to the recorded state.
 
-- *out*: the deployment went on and completed. *back*: everything is as it was.
+- *out*: the deployment went on and completed. *back*: everything is as it was. *=*: the same moment as the receipt of
+  the step before, which is a row already.
 - `first`: nothing served before, so there is no load. `failing`: the new release answers 500, and its check takes it
   back. `undo`: the controller died in the middle of an upgrade, and the *taker* was killed at the boundary.
   `resumed`: the specification says `on_controller_lost: resume`."""

@@ -212,7 +212,7 @@ def send_load(orders: Connection, ports: Mapping[str, int]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     loads = {
         name: LoadGenerator(
-            f"http://127.0.0.1:{port}/", rate=40, keep_alive=2, fresh=2, slow=1, slow_path="/slow/0.4", at_most=300
+            f"http://127.0.0.1:{port}/", rate=20, keep_alive=2, fresh=2, slow=1, slow_path="/slow/0.4", at_most=300
         )
         for name, port in ports.items()
     }

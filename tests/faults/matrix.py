@@ -13,13 +13,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from tests.fakes.database import PostgresServer, postgres_server
 from tests.faults.kinds import KINDS, Kind
 from tests.faults.lane import FORK, Lane
 from tests.faults.rows import Ground, Result, Row
 
+TURN = 25
+"""Rows of one kind that a lane runs before it takes another kind."""
 Told = Callable[[Result], None]
 
 
@@ -38,14 +39,14 @@ class Lanes:
             self._all[ours] = process
 
     def run(self, rows: Sequence[Row], told: Told, *, until: float) -> list[Result]:
-        """Each row in the lane that is free first; those that time did not allow are left as not run."""
-        waiting, free, results = list(rows), list(self._all), []
+        """Each row in a lane that is free; those that time did not allow are left as not run."""
+        queue, free, results = Queue(rows), list(self._all), []
         under_way: dict[Connection, Row] = {}
-        while waiting or under_way:
-            while waiting and free and time.monotonic() < until:
-                lane, row = free.pop(), waiting.pop(0)
-                lane.send(row)
-                under_way[lane] = row
+        while queue or under_way:
+            while queue and free and time.monotonic() < until:
+                lane = free.pop()
+                under_way[lane] = queue.take(lane)
+                lane.send(under_way[lane])
             if not under_way:
                 break
             ready = wait(list(under_way), timeout=1)
@@ -55,7 +56,7 @@ class Lanes:
                 told(result)
                 if result.end != "lane lost":
                     free.append(lane)
-        return [*results, *(Result(row) for row in waiting)]
+        return [*results, *(Result(row) for row in queue.left())]
 
     def close(self) -> None:
         """End the lanes, and what they started."""
@@ -66,6 +67,40 @@ class Lanes:
             process.join(60)
             if process.is_alive():
                 process.kill()
+
+
+class Queue:
+    """Rows that wait. A lane stays with a kind for a while: changing costs it an environment.
+
+    Not for ever, so that a run that is cut short has seen something of every kind.
+    """
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        """In the order in which each kind's rows are run."""
+        self._waiting: dict[Kind, list[Row]] = {}
+        for row in rows:
+            self._waiting.setdefault(row.kind, []).append(row)
+        self._at: dict[object, tuple[Kind, int]] = {}
+        self._begun: dict[Kind, int] = dict.fromkeys(self._waiting, 0)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def take(self, lane: object) -> Row:
+        """The next row of the lane's kind; of the kind that was begun least when that is over, or had its turn."""
+        kind, left = self._at.get(lane, (None, 0))
+        if kind is None or not left or kind not in self._waiting:
+            kind, left = min(self._waiting, key=lambda one: self._begun[one]), TURN
+        self._at[lane] = (kind, left - 1)
+        self._begun[kind] += 1 if left == TURN else 0
+        row = self._waiting[kind].pop(0)
+        if not self._waiting[kind]:
+            del self._waiting[kind]
+        return row
+
+    def left(self) -> list[Row]:
+        """What nobody took."""
+        return [row for rows in self._waiting.values() for row in rows]
 
 
 def received(lane: Connection, row: Row) -> Result:
@@ -147,17 +182,3 @@ def sample(rows: Sequence[Row], share: int, seed: int = 0) -> list[Row]:
         offset = random.Random(f"{seed} {kind}").randrange(share) if own else 0
         chosen += own[offset::share]
     return chosen
-
-
-def interleave(rows: Sequence[Row]) -> list[Row]:
-    """Kinds in turn, so that a run that is cut short has seen something of each."""
-    queues: dict[Kind, list[Row]] = {}
-    for row in rows:
-        queues.setdefault(row.kind, []).append(row)
-    turns: list[Any] = []
-    while queues:
-        for kind in list(queues):
-            turns.append(queues[kind].pop(0))
-            if not queues[kind]:
-                del queues[kind]
-    return turns

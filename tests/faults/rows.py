@@ -103,6 +103,9 @@ class Ground:
             finally:
                 self.lane.end_environment(name)
             return
+        for other in [one for one in self._stable if one != name]:
+            self.lane.end_environment(other)
+            del self._stable[other]
         if name not in self._stable:
             if self.lane.last(name) is not None:
                 self.lane.end_environment(name)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.faults.kinds import Kind
-from tests.faults.matrix import lanes, moments
+from tests.faults.matrix import TURN, Queue, lanes, moments
 from tests.faults.rows import Result, Row
 from tests.faults.table import complaints, details, summary
 
@@ -83,3 +83,16 @@ def test_the_moment_between_a_receipt_and_the_next_intent_is_one_row() -> None:
     passed = ["before intent of a", "after receipt of a", "before intent of b", "after receipt of b", "before the move"]
 
     assert moments(passed) == ["before intent of a", "after receipt of a", "after receipt of b", "before the move"]
+
+
+def test_lanes_stay_with_a_kind_for_a_turn_and_every_kind_has_its_turn() -> None:
+    kinds = [Kind("rolling", occasion) for occasion in ("first", "upgrade", "undo")]
+    rows = [Row(kind, f"boundary {number}") for kind in kinds for number in range(TURN + 1)]
+
+    queue = Queue(rows)
+    taken = [queue.take("a" if number % 2 else "b") for number in range(len(rows))]
+
+    assert sorted(map(str, taken)) == sorted(map(str, rows))
+    assert [row.kind for row in taken[:4]] == [kinds[0], kinds[1], kinds[0], kinds[1]]
+    assert {row.kind for row in taken[: 2 * TURN + 2]} == set(kinds)
+    assert not queue
