@@ -72,7 +72,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         action="store_false",
         help="leave out Prefect's edges, which go with the whole matrix",
     )
-    parser.add_argument("--lanes", type=int, default=2 * (os.cpu_count() or 1), help="rows at the same time")
+    parser.add_argument("--lanes", type=int, default=4 * (os.cpu_count() or 1), help="rows at the same time")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="begin no row after this time")
     parser.add_argument("--write", action="store_true", help=f"write the table to docs/{PAGE.name}")
     return parser.parse_args(arguments)
