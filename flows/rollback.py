@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Crashed
 from pydantic import Field
 
+from deployments.domain import errors
 from deployments.driver.returning import target_of_rollback
 from flows.deploy import PARTS, Principal, deploy
 from flows.ends import state_for
@@ -52,6 +53,10 @@ async def rollback(
             is_rollback=True,
             return_state=True,
         )
+        if state.is_failed():
+            await state.aresult()  # raises what ended it, or what kept Prefect from taking note of its end
+    except errors.DeploymentError:
+        raise
     except Exception as error:
         end = await in_thread(end_of, parts)
         if end is None:
