@@ -133,9 +133,10 @@ def write(results: Sequence[Result], seen: Sequence[Edge], seconds: float, optio
 
 def command(options: argparse.Namespace) -> str:
     """What wrote the page."""
-    if is_whole(options):
-        return "make faults" if options.edges else "python -m tests.faults --no-edges --write"
-    return f"python -m tests.faults --sample {options.sample} --write"
+    if is_whole(options) and options.edges and options.minutes == MINUTES:
+        return "make faults"
+    words = [f"--minutes {options.minutes:g}", *([] if options.edges else ["--no-edges"])]
+    return " ".join(["python -m tests.faults --write", *words, *(f"--sample {n}" for n in [options.sample] if n > 1)])
 
 
 def is_whole(options: argparse.Namespace) -> bool:
