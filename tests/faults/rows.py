@@ -87,7 +87,7 @@ class Ground:
             record = None if record is not None and last is not None and record.id == last.id else record
             self.judge(environment, before, record, order, result)
             result.passed = settled.passed if kind.occasion == "undo" else done.passed
-            self._judge_processes(row, done, settled, result)
+            self.judge_processes(row, done, settled, result)
             if load is not None:
                 self.judge_load(load, order, result)
 
@@ -153,16 +153,20 @@ class Ground:
         found = list(judge(self.lane, environment, before, record, version))
         result.leftovers = len(found)
         result.wrong += found
-        is_back = record is None or record.status in BACK
-        result.end = "back" if is_back else str(record.status) if record else "back"
-        if order.kind.occasion == "failing" and not is_back:
+        result.end = "back" if record is None or record.status in BACK else str(record.status)
+        if order.kind.occasion == "failing" and result.end != "back":
             result.wrong.append("a release that fails its check was kept")
 
-    def _judge_processes(self, row: Row, done: Done, settled: Done, result: Result) -> None:
-        killed = settled if row.kind.occasion == "undo" else done
+    def judge_processes(self, row: Row, done: Done, settled: Done, result: Result) -> None:
+        """Whoever was to be killed was, and a row that only looks has seen boundaries: else it proves nothing."""
+        is_undo = row.kind.occasion == "undo"
         result.wrong += [one.trouble for one in (done, settled) if one.trouble]
-        if row.boundary is not None and not killed.was_killed:
+        if is_undo and not done.was_killed:
+            result.wrong.append(f"nobody was killed: {UNDO_KILLED_AT} was not passed")
+        if row.boundary is not None and not (settled if is_undo else done).was_killed:
             result.wrong.append(f"nobody was killed: {row.boundary} was not passed")
+        if row.boundary is None and not result.passed:
+            result.wrong.append("no boundary was passed")
 
     def judge_load(self, load: Load, order: Order, result: Result) -> None:
         lost = dropped(load.reports, order.version if order.is_bad else None)

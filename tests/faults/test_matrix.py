@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.faults.kinds import Kind
+from tests.faults.lane import Done, Lane
 from tests.faults.matrix import TURN, Queue, lanes, moments
-from tests.faults.rows import Result, Row
+from tests.faults.rows import Ground, Result, Row
 from tests.faults.table import complaints, details, summary
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -96,3 +98,23 @@ def test_lanes_stay_with_a_kind_for_a_turn_and_every_kind_has_its_turn() -> None
     assert [row.kind for row in taken[:4]] == [kinds[0], kinds[1], kinds[0], kinds[1]]
     assert {row.kind for row in taken[: 2 * TURN + 2]} == set(kinds)
     assert not queue
+
+
+@pytest.mark.parametrize(
+    ("row", "done", "settled", "told"),
+    [
+        (Row(Kind("rolling", "upgrade"), "after intent of a"), Done(exit_code=0), Done(), "after intent of a was not"),
+        (Row(Kind("rolling", "undo")), Done(exit_code=0), Done(), "nobody was killed"),
+        (Row(Kind("rolling", "undo"), "after intent of a"), Done(exit_code=-9), Done(exit_code=0), "was not passed"),
+        (Row(Kind("rolling", "upgrade")), Done(exit_code=0), Done(), "no boundary was passed"),
+    ],
+    ids=["the controller lives", "there is nothing to undo", "the taker lives", "nothing was seen"],
+)
+def test_a_row_in_which_nobody_died_or_nothing_was_seen_is_wrong(
+    tmp_path: Path, row: Row, done: Done, settled: Done, told: str
+) -> None:
+    result = Result(row)
+
+    Ground(Lane(tmp_path, "postgresql+psycopg://127.0.0.1/none")).judge_processes(row, done, settled, result)
+
+    assert told in "\n".join(result.wrong)
